@@ -1,0 +1,95 @@
+# The task runner. `make` lists the targets; each one prepares what it needs by itself.
+#
+# One form of every cargo call (`--workspace --locked`): with another selection of packages cargo unifies features
+# differently and compiles much of the graph a second time. One profile for all checks, and `release` beside it.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+# Every cargo call links the RocksDB library that is built once for this machine. If that fails the script says so,
+# prints nothing, and cargo builds its own copy.
+ROCKSDB := eval "$$(ops/rocksdb/build.sh)"
+CARGO := $(ROCKSDB) && cargo
+
+# Tools that cargo builds are kept outside target/, so that they are built once for a machine.
+CARGO_DENY_VERSION := 0.20.2
+CARGO_DENY_ROOT := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/cairn/tools/cargo-deny-$(CARGO_DENY_VERSION)
+CARGO_DENY := $(CARGO_DENY_ROOT)/bin/cargo-deny
+
+##@ Every day
+.PHONY: help
+help: ## List the targets
+	@awk 'BEGIN { FS = ":.*## " } /^##@ / { printf "\n%s\n", substr($$0, 5) } \
+	  /^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+.PHONY: setup
+setup: ## Look for what the build needs; install it on Debian as root, else say what is missing
+	@ops/setup.sh
+
+.PHONY: build
+build: setup ## Release binaries in target/release
+	$(CARGO) build --release --workspace --locked
+
+.PHONY: test
+test: format deny lint docs unit ## Every check: format, deny, lint, docs, tests, tidy
+	@echo "make test: every check passed"
+
+.PHONY: demo
+demo: setup ## Start a log, sign and log a file, verify it offline, catch a forgery
+	ops/demo.sh
+
+.PHONY: run
+run: build ## Serve a log from ./out/run until Ctrl-C
+	ops/run.sh
+
+##@ The parts of make test
+.PHONY: format
+format: setup ## The code is formatted as rustfmt.toml says
+	cargo fmt --all --check
+
+.PHONY: lint
+lint: setup ## Clippy on everything, tests and benches too; a warning fails
+	$(CARGO) clippy --workspace --locked --all-targets -- -D warnings
+
+.PHONY: docs
+docs: setup ## The documentation builds without a warning
+	$(ROCKSDB) && RUSTDOCFLAGS=-Dwarnings cargo doc --workspace --locked --no-deps
+
+.PHONY: unit
+unit: setup ## The tests of all crates, tests/tidy.rs and the doc examples included
+	$(CARGO) test --workspace --locked
+
+.PHONY: tidy
+tidy: setup ## Only tests/tidy.rs: the style and the module edges
+	$(CARGO) test --workspace --locked --test tidy
+
+.PHONY: deny
+deny: setup $(CARGO_DENY) ## Licences, banned crates and sources of the whole graph (deny.toml)
+	cargo fetch --locked
+	$(CARGO_DENY) --offline --locked --workspace check --hide-inclusion-graph licenses bans sources
+
+$(CARGO_DENY):
+	@echo "cargo-deny $(CARGO_DENY_VERSION) is built into $(CARGO_DENY_ROOT), once for this machine (2 to 3 minutes)"
+	cargo install --locked --debug --root $(CARGO_DENY_ROOT) cargo-deny@$(CARGO_DENY_VERSION)
+
+##@ More
+.PHONY: interop
+interop: build ## Real foreign clients against a server started for the run
+	tests/interop/run
+
+.PHONY: fuzz-smoke
+fuzz-smoke: setup ## Every fuzz target for a few seconds, on the stable toolchain
+	$(ROCKSDB) && ops/fuzz-smoke.sh
+
+.PHONY: bench
+bench: setup ## The benches (benches/README.md says what they measure)
+	$(CARGO) bench --workspace --locked
+
+.PHONY: proto
+proto: setup ## Generate proto/src/generated again from the .proto files
+	UPDATE=1 cargo test -p log-proto --locked
+
+.PHONY: clean
+clean: ## Remove target/ and out/; the libraries and tools in the user's cache stay
+	rm -rf target out
