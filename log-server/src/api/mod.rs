@@ -1,0 +1,262 @@
+//! The front door: one request in, one answer out, REST and gRPC on the same listener.
+//!
+//! [`Api::answer`] chooses the log by host name and path, reads the body under its limits, and
+//! hands over to the file of the protocol.
+
+mod error;
+mod grpc;
+mod raw;
+mod rekor_v2;
+pub mod rekor_v2_json;
+mod route;
+pub(crate) mod status;
+mod tiles;
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_LENGTH, HOST, HeaderValue};
+use http::{HeaderMap, Method, Request, Response, StatusCode, Uri};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use hyper::body::Incoming;
+use tokio::sync::Semaphore;
+use tonic::body::Body;
+use tonic::service::Routes;
+use tower::ServiceExt;
+use tower_http::compression::CompressionLayer;
+
+pub use error::ApiError;
+
+use crate::config::ServerConfig;
+use crate::engine::{Engine, Face, Hosted};
+use crate::metrics::{Metrics, Raised};
+use route::Route;
+use tiles::Compressible;
+
+/// How long caches may believe that something is not there.
+const CACHE_MISSING: &str = "public, max-age=1";
+
+/// The bytes before a gRPC message: a flag and its length.
+const GRPC_FRAME_HEADER_BYTES: usize = 5;
+
+/// Serves the requests of all connections.
+pub struct Api {
+    engine: Arc<Engine>,
+    limits: ServerConfig,
+    metrics: Arc<Metrics>,
+    free: Semaphore,
+    grpc: Routes,
+    /// Tells the requests of this run from those of others.
+    run: u32,
+    requests: AtomicU64,
+}
+
+impl Api {
+    /// Puts the front door before the engine.
+    ///
+    /// # Errors
+    /// The descriptors compiled into this program cannot be read.
+    pub async fn new(
+        engine: Arc<Engine>,
+        limits: ServerConfig,
+        metrics: Arc<Metrics>,
+    ) -> Result<Self, tonic_reflection::server::Error> {
+        let free = Semaphore::new(limits.requests_max.min(Semaphore::MAX_PERMITS));
+        let grpc = grpc::routes(limits.body_bytes_max).await?;
+        let (run, requests) = (rand::random(), AtomicU64::new(0));
+        Ok(Self { engine, limits, metrics, free, grpc, run, requests })
+    }
+
+    /// Answers one request. Whatever happens inside, the requester gets an answer.
+    pub(crate) async fn answer(
+        &self,
+        request: Request<Incoming>,
+        peer: SocketAddr,
+    ) -> Result<Response<Body>, Infallible> {
+        let began = Instant::now();
+        let _open = Raised::new(self.metrics.requests_open());
+        let id = format!("{:08x}-{}", self.run, self.requests.fetch_add(1, Ordering::Relaxed));
+        let path = request.uri().path().to_owned();
+        let route = Route::of(request.method(), &path, request.headers());
+        let reads = matches!(*request.method(), Method::GET | Method::HEAD);
+        let answered = match self.free.try_acquire() {
+            Ok(_permit) => self.route(route, request, peer).await,
+            Err(_) => Err(ApiError::TooManyRequests(self.limits.requests_max)),
+        };
+        let mut response = answered.unwrap_or_else(|error| refuse(error, route, &id));
+        let headers = response.headers_mut();
+        if let Ok(id) = HeaderValue::from_str(&id) {
+            headers.insert("x-request-id", id);
+        }
+        if reads {
+            headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+        }
+        let (status, took) = (response.status().as_u16(), began.elapsed());
+        self.metrics.answered(route.name(), status, took);
+        tracing::debug!(request = id, route = route.name(), status, ?took, "answered");
+        Ok(response)
+    }
+
+    async fn route(
+        &self,
+        route: Route<'_>,
+        request: Request<Incoming>,
+        peer: SocketAddr,
+    ) -> Result<Response<Body>, ApiError> {
+        match route {
+            Route::Grpc => return self.call(request).await,
+            Route::CreateEntry => {
+                let hosted = self.face(&request)?;
+                let (_, body) = self.read_body(request, self.limits.body_bytes_max).await?;
+                rekor_v2::post(&hosted, body).await
+            }
+            Route::RawAdd(name) => {
+                let hosted = self.named(name)?;
+                raw::check(&hosted, peer)?;
+                let (headers, body) = self.read_body(request, self.limits.body_bytes_max).await?;
+                raw::add(&hosted, &headers, body).await
+            }
+            Route::ReadFace(rest) => {
+                let hosted = self.face(&request)?;
+                return self
+                    .compress(&request, tiles::get(&hosted, rest, request.headers())?)
+                    .await;
+            }
+            Route::ReadLog(name, rest) => {
+                let hosted = self.named(name)?;
+                return self
+                    .compress(&request, tiles::get(&hosted, rest, request.headers())?)
+                    .await;
+            }
+            Route::Logs => Ok(status::logs(&self.engine)),
+            Route::Health => Ok(status::health()),
+            Route::Ready => Ok(status::ready(&self.engine)),
+            Route::WrongMethod(allow) => Err(ApiError::MethodNotAllowed(allow)),
+            Route::Unknown => Err(ApiError::NotFound),
+        }
+        .map(|response| response.map(Body::new))
+    }
+
+    /// The Rekor v2 log of the host that the client called.
+    fn face<B>(&self, request: &Request<B>) -> Result<Arc<Hosted>, ApiError> {
+        match self.engine.face(host(request.uri(), request.headers())) {
+            Face::Log(hosted) => Ok(Arc::clone(hosted)),
+            Face::Misdirected => Err(ApiError::Misdirected),
+            Face::None => Err(ApiError::NotFound),
+        }
+    }
+
+    fn named(&self, name: &str) -> Result<Arc<Hosted>, ApiError> {
+        self.engine.log(name).map(Arc::clone).ok_or(ApiError::NotFound)
+    }
+
+    /// Reads a body to its end, within its length and its time.
+    async fn read_body(
+        &self,
+        request: Request<Incoming>,
+        bytes_max: usize,
+    ) -> Result<(HeaderMap, Bytes), ApiError> {
+        let (parts, body) = request.into_parts();
+        // A length that is announced need not be read to be refused.
+        let announced = parts.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok());
+        if announced.and_then(|length| length.parse().ok()).is_some_and(|n: usize| n > bytes_max) {
+            return Err(ApiError::BodyTooLarge(bytes_max));
+        }
+        let limit = Duration::from_millis(self.limits.body_ms_max);
+        let body = tokio::time::timeout(limit, Limited::new(body, bytes_max).collect())
+            .await
+            .map_err(|_| ApiError::BodyTooSlow(self.limits.body_ms_max))?
+            .map_err(|error| match error.downcast_ref::<LengthLimitError>() {
+                Some(_) => ApiError::BodyTooLarge(bytes_max),
+                None => ApiError::BodyBroken(error.to_string()),
+            })?;
+        Ok((parts.headers, body.to_bytes()))
+    }
+
+    /// Answers a gRPC call. A message of our own service is read here, under the same limits as a
+    /// REST body; the streams of reflection and health are left to their own frames.
+    async fn call(&self, mut request: Request<Incoming>) -> Result<Response<Body>, ApiError> {
+        if let Ok(hosted) = self.face(&request) {
+            request.extensions_mut().insert(grpc::Chosen(hosted));
+        }
+        let ours = request.uri().path().starts_with(grpc::REKOR_PATH);
+        let answer = if ours {
+            let head = head_of(&request);
+            let frame_max = self.limits.body_bytes_max.saturating_add(GRPC_FRAME_HEADER_BYTES);
+            let (_, body) = self.read_body(request, frame_max).await?;
+            self.grpc.clone().oneshot(head.map(|()| Full::new(body))).await
+        } else {
+            self.grpc.clone().oneshot(request).await
+        };
+        Ok(answer.unwrap_or_else(|never| match never {}))
+    }
+
+    /// Compresses an answer that is worth it for a client that asks for it.
+    async fn compress(
+        &self,
+        request: &Request<Incoming>,
+        response: Response<Full<Bytes>>,
+    ) -> Result<Response<Body>, ApiError> {
+        if response.extensions().get::<Compressible>().is_none() {
+            return Ok(response.map(Body::new));
+        }
+        let layer = CompressionLayer::new().gzip(true);
+        let ready = tower::service_fn(|_: Request<()>| {
+            let response = response.clone();
+            async move { Ok::<_, Infallible>(response) }
+        });
+        let head = head_of(request);
+        let compressed = tower::Layer::layer(&layer, ready)
+            .oneshot(head)
+            .await
+            .unwrap_or_else(|never| match never {});
+        Ok(compressed.map(Body::new))
+    }
+}
+
+/// A request's head without its body.
+fn head_of<B>(request: &Request<B>) -> Request<()> {
+    let mut head = Request::new(());
+    *head.method_mut() = request.method().clone();
+    *head.uri_mut() = request.uri().clone();
+    *head.version_mut() = request.version();
+    *head.headers_mut() = request.headers().clone();
+    *head.extensions_mut() = request.extensions().clone();
+    head
+}
+
+/// The host that the client called, without its port. `X-Forwarded-Host` is never read: anybody
+/// can send it.
+fn host<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> &'a str {
+    if let Some(host) = uri.host() {
+        return host;
+    }
+    let host = headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    match host.rsplit_once(':') {
+        // The colons of a bare IPv6 address are none of a port.
+        Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) && !name.ends_with(':') => {
+            name
+        }
+        _ => host,
+    }
+}
+
+/// Turns an error into an answer, and into a line for the operator where it is ours.
+fn refuse(error: ApiError, route: Route<'_>, id: &str) -> Response<Body> {
+    let ours = error.is_ours();
+    if ours {
+        tracing::error!(request = id, route = route.name(), %error, "failed");
+    }
+    if matches!(route, Route::Grpc) {
+        return error.into_status().into_http();
+    }
+    let mut response = error.into_response();
+    if response.status() == StatusCode::NOT_FOUND {
+        response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static(CACHE_MISSING));
+    }
+    response.map(Body::new)
+}

@@ -1,0 +1,60 @@
+//! Raw: `POST /logs/NAME/add`. The body is the leaf, the answer is its index.
+
+use std::net::SocketAddr;
+
+use bytes::Bytes;
+use http::header::{ACCEPT, CONTENT_TYPE, HeaderValue};
+use http::{HeaderMap, Response};
+use http_body_util::Full;
+use log_core::Leaf;
+use log_core::tlog_proof::TlogProof;
+
+use super::error::ApiError;
+use super::tiles::TEXT;
+use crate::engine::Hosted;
+use crate::log::Personality;
+
+/// What a client sends in `Accept` to get the proof and not just the index.
+const TLOG_PROOF: &str = "text/x.tlog-proof";
+
+/// Whether there is a raw log here that takes entries from this peer.
+pub(super) fn check(hosted: &Hosted, peer: SocketAddr) -> Result<(), ApiError> {
+    if hosted.personality != Personality::Raw {
+        return Err(ApiError::NotFound);
+    }
+    if hosted.config.open || peer.ip().to_canonical().is_loopback() {
+        Ok(())
+    } else {
+        Err(ApiError::Closed)
+    }
+}
+
+/// Adds a body as a leaf.
+pub(super) async fn add(
+    hosted: &Hosted,
+    headers: &HeaderMap,
+    body: Bytes,
+) -> Result<Response<Full<Bytes>>, ApiError> {
+    let log = hosted.log().map_err(|why| ApiError::Shut(why.to_string()))?;
+    let leaf = Leaf::new(body.into()).map_err(ApiError::LeafTooLong)?;
+    let answer = log.submit(leaf).await?;
+    let wants_proof = headers
+        .get_all(ACCEPT)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .any(|accepted| accepted.contains(TLOG_PROOF));
+    let (text, content_type) = if wants_proof {
+        let proof = TlogProof {
+            index: answer.index,
+            extra: None,
+            inclusion: answer.inclusion,
+            checkpoint: answer.published.note().into(),
+        };
+        (proof.to_string(), TLOG_PROOF)
+    } else {
+        (answer.index.to_string(), TEXT)
+    };
+    let mut response = Response::new(Full::new(text.into()));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    Ok(response)
+}

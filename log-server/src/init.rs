@@ -1,0 +1,219 @@
+//! Init: the two acts that create something, `init` and `add-log`, and the text of `cairn.toml`.
+
+use std::fs::{self, OpenOptions};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use log_core::key::VerifierKey;
+
+use crate::config::{CONFIG_FILE, Config, ConfigError, check_log_name};
+use crate::log::Personality;
+use crate::log::directory::{Birth, CreateError, LogDirectory};
+use crate::server;
+use crate::store::rocks::RocksShared;
+
+/// Name of the log that `init` makes.
+pub const DEFAULT_LOG: &str = "rekor-v2";
+
+/// Why nothing, or not everything, was created.
+#[derive(Debug, thiserror::Error)]
+pub enum InitError {
+    /// Something is in the directory already.
+    #[error("{0} is in use: init makes new directories only, and overwrites nothing")]
+    InUse(PathBuf),
+    /// A file cannot be read or written.
+    #[error("{path}: {source}")]
+    File {
+        /// The file or directory.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The host name cannot be a log's origin.
+    #[error("{0:?} cannot be a host name: clients compare it with the host of the log's URL")]
+    HostName(String),
+    /// The configuration is wrong, or would be with the new log in it.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The log cannot be created.
+    #[error(transparent)]
+    Log(#[from] CreateError),
+}
+
+/// A log to create.
+pub struct NewLog<'a> {
+    /// Its name in paths.
+    pub name: &'a str,
+    /// What it speaks.
+    pub personality: Personality,
+    /// Its origin; `None` makes one from the host name and the name.
+    pub origin: Option<&'a str>,
+    /// Its key and state id.
+    pub birth: Birth,
+    /// When it is created.
+    pub created: jiff::Timestamp,
+}
+
+impl Birth {
+    /// A key and a state id that nobody can guess.
+    pub fn random() -> Self {
+        Self { key_seed: rand::random(), state_id: rand::random() }
+    }
+}
+
+/// Makes a data directory with a configuration and the default log.
+///
+/// # Errors
+/// [`InitError`]; a directory with anything in it is refused and left as it is.
+pub fn init(
+    data_dir: &Path,
+    host: &str,
+    birth: Birth,
+    created: jiff::Timestamp,
+) -> Result<VerifierKey, InitError> {
+    check_host(host)?;
+    let empty = match fs::read_dir(data_dir) {
+        Ok(mut entries) => entries.next().is_none(),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => true,
+        Err(source) => return Err(file(data_dir, source)),
+    };
+    if !empty {
+        return Err(InitError::InUse(data_dir.into()));
+    }
+    fs::create_dir_all(data_dir).map_err(|source| file(data_dir, source))?;
+    write_new(&data_dir.join(CONFIG_FILE), SERVER_SECTION)?;
+    let log = NewLog {
+        name: DEFAULT_LOG,
+        personality: Personality::RekorV2,
+        origin: Some(host),
+        birth,
+        created,
+    };
+    add_log(data_dir, &log)
+}
+
+/// Creates a log and adds its section to the configuration.
+///
+/// # Errors
+/// [`InitError`]: a server is running here, the name or the origin is taken, a write failed.
+pub fn add_log(data_dir: &Path, log: &NewLog<'_>) -> Result<VerifierKey, InitError> {
+    check_log_name(log.name)?;
+    let config_path = data_dir.join(CONFIG_FILE);
+    let config = Config::load(data_dir)?;
+    let _lock = server::lock(data_dir).map_err(|source| file(data_dir, source))?;
+    let origin = match log.origin {
+        Some(origin) => origin.to_owned(),
+        None => default_origin(&config, log),
+    };
+    let text = fs::read_to_string(&config_path).map_err(|source| file(&config_path, source))?;
+    let section = log_section(log, &origin);
+    // Read the result before anything is made: a name or origin that is taken changes nothing.
+    Config::parse(&format!("{text}{section}"))?;
+    let rocks = RocksShared::new(config.server.memory_bytes).map_err(CreateError::from)?;
+    let directory = LogDirectory::new(data_dir, log.name);
+    let key = directory.create(&origin, &log.birth, &rocks)?;
+    // A crash before this line leaves a log that no configuration names; nothing was signed by it.
+    let mut config = OpenOptions::new()
+        .append(true)
+        .open(&config_path)
+        .map_err(|source| file(&config_path, source))?;
+    config
+        .write_all(section.as_bytes())
+        .and_then(|()| config.sync_all())
+        .map_err(|source| file(&config_path, source))?;
+    Ok(key)
+}
+
+/// Under the host of the first log, as a path of it: origins look like URLs without a scheme.
+fn default_origin(config: &Config, log: &NewLog<'_>) -> String {
+    match config.logs.first() {
+        Some(first) => format!("{}/logs/{}", first.origin, log.name),
+        None => log.name.to_owned(),
+    }
+}
+
+fn check_host(host: &str) -> Result<(), InitError> {
+    let fits = !host.is_empty()
+        && host.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_'));
+    if fits { Ok(()) } else { Err(InitError::HostName(host.into())) }
+}
+
+fn write_new(path: &Path, text: &str) -> Result<(), InitError> {
+    let mut out = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .open(path)
+        .map_err(|source| file(path, source))?;
+    out.write_all(text.as_bytes())
+        .and_then(|()| out.sync_all())
+        .map_err(|source| file(path, source))
+}
+
+fn file(path: &Path, source: std::io::Error) -> InitError {
+    InitError::File { path: path.into(), source }
+}
+
+/// Every setting of the process with its default.
+const SERVER_SECTION: &str = "\
+# Settings of cairn-server. A key that is not known here is an error at the start.
+# What is commented out shows the default.
+
+[server]
+# REST and gRPC together.
+# listen = \"127.0.0.1:3000\"
+# Metrics (/metrics) and readiness (/readyz); keep it away from the public.
+# admin = \"127.0.0.1:9464\"
+# Longest request body, in bytes; a longer one is answered 413.
+# body_bytes_max = 4194304
+# Time for the head of a request, and for the pause between two requests.
+# header_ms_max = 20000
+# Time for the body of a request; a slower one is answered 408.
+# body_ms_max = 20000
+# Requests under way at once; one more is answered 429.
+# requests_max = 4096
+# Open connections; more wait until one closes.
+# connections_max = 8192
+# Memory for cached blocks and write buffers of all logs together.
+# memory_bytes = 268435456
+# Time for the requests under way after SIGTERM.
+# drain_ms_max = 10000
+";
+
+/// The section of one log, with every setting that fits its personality.
+fn log_section(log: &NewLog<'_>, origin: &str) -> String {
+    let NewLog { name, personality, created, .. } = log;
+    let own = match personality {
+        Personality::RekorV2 => REKOR_V2_SETTINGS,
+        Personality::Raw => RAW_SETTINGS,
+    };
+    let quoted = toml::Value::String(origin.into());
+    format!(
+        "\n[[log]]\n\
+         # These four are fixed for ever: they belong to the log's key and its tree.\n\
+         name = \"{name}\"\npersonality = \"{personality}\"\norigin = {quoted}\n\
+         created = \"{created}\"\n{own}{EVERY_LOG_SETTINGS}"
+    )
+}
+
+const REKOR_V2_SETTINGS: &str = "\
+# Host names under which clients reach this log; empty means its origin. While there is only one
+# Rekor v2 log here, every other host name reaches it too.
+# hosts = []
+# What a submission gets that is in the log already: \"answer\" (201, the entry as it is, a fresh
+# proof) or \"conflict\" (409 and X-Log-Index).
+# duplicates = \"answer\"
+# Whether the older dsse entries are accepted beside hashedrekord.
+# dsse = true
+";
+
+const RAW_SETTINGS: &str = "\
+# Whether entries are taken from other hosts than this one.
+# open = false
+";
+
+const EVERY_LOG_SETTINGS: &str = "\
+# Entries that may wait for a batch; one more is answered 503.
+# pool_leaves_max = 4096
+# Free space on the disk below which no entry is taken, in bytes.
+# headroom_bytes = 536870912
+";

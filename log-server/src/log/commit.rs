@@ -1,0 +1,71 @@
+//! Commit: the point of no return, and the only place that writes a store's head.
+
+use log_core::integrate::{Integrated, RightEdge};
+use log_core::{Hash, LeafIndex};
+
+use super::pool::Waiting;
+use crate::store::{Batch, CommitError, Head, Store};
+
+/// A head that is durable together with everything beneath it. Only [`commit`] and recovery make
+/// one, and nothing but a committed head is ever signed.
+pub(super) struct Committed {
+    pub(super) head: Head,
+    pub(super) edge: RightEdge,
+}
+
+/// Writes one integrated batch: leaves, the tiles that it filled, the identities and the new head,
+/// in one atomic and synced write that succeeds only if the store still has `previous`.
+///
+/// # Errors
+/// [`CommitError::Refused`] wrote nothing and fails this batch alone. After
+/// [`CommitError::OutcomeUnknown`] or [`CommitError::Conflict`] the process has to end: what is on
+/// the disk decides at the next start.
+pub(super) fn commit(
+    store: &dyn Store,
+    previous: &Head,
+    new: &[&Waiting],
+    integrated: Integrated,
+    now_ms: u64,
+) -> Result<Committed, CommitError> {
+    let first = previous.tree.size.get();
+    let identities = new.iter().map(|one| one.identity);
+    let batch = Batch {
+        previous: Some(previous.clone()),
+        head: previous.next(integrated.head, now_ms),
+        first_index: LeafIndex::new(first),
+        leaves: new.iter().map(|one| one.leaf.clone()).collect(),
+        leaf_hashes: identities.clone().collect(),
+        full_tiles: integrated
+            .full_tiles
+            .iter()
+            .map(|tile| (tile.id, tile.nodes.to_bytes(tile.id.width())))
+            .collect(),
+        identities: identities.zip((first..).map(LeafIndex::new)).collect(),
+    };
+    assert!(first < batch.head.tree.size.get(), "a tree must grow: {first}");
+    // Until the store returns nothing of this batch may leave the process: a crash before the sync
+    // loses it whole, and the submitters were told nothing.
+    store.commit(&batch)?;
+    // From here the batch is history. A crash now leaves a committed head that nobody has seen yet;
+    // the next start publishes exactly that head.
+    Ok(Committed { head: batch.head, edge: integrated.edge })
+}
+
+/// Writes the head of size 0 into an empty store: the act that makes a directory a log.
+pub(super) fn commit_genesis(
+    store: &dyn Store,
+    log_id: Hash,
+    state_id: [u8; 16],
+) -> Result<Head, CommitError> {
+    let head = Head::genesis(log_id, state_id);
+    store.commit(&Batch {
+        previous: None,
+        head: head.clone(),
+        first_index: LeafIndex::new(0),
+        leaves: Vec::new(),
+        leaf_hashes: Vec::new(),
+        full_tiles: Vec::new(),
+        identities: Vec::new(),
+    })?;
+    Ok(head)
+}

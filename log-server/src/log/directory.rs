@@ -1,0 +1,213 @@
+//! Directory: the files of one log, how they are created, and how they are opened again.
+//!
+//! `key.pem` and `state-id` say which log this is, `db` holds it, and `anchor` knows how far it had
+//! come. Only `init` and `add-log` create; opening never does.
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use log_core::Hash;
+use log_core::key::VerifierKey;
+
+use super::anchor::Anchor;
+use super::commit::commit_genesis;
+use super::recover::{Identity, Shut, recover};
+use super::signer::{KeyError, Signer};
+use super::{Log, LogSettings, Parts, Surroundings, tail};
+use crate::metrics::LogMetrics;
+use crate::store::rocks::{RocksShared, RocksStore};
+use crate::store::space::Space;
+use crate::store::{CommitError, OpenError, Store};
+
+/// The directory of one log, `DIR/logs/NAME`.
+#[derive(Debug, Clone)]
+pub struct LogDirectory(PathBuf);
+
+/// Why a log was not created. What was made so far is left for the operator to look at.
+#[derive(Debug, thiserror::Error)]
+pub enum CreateError {
+    /// The directory is there already.
+    #[error("{0} exists already; a log is never created twice")]
+    Exists(PathBuf),
+    /// A file cannot be written.
+    #[error("{path}: {source}")]
+    File {
+        /// The file or directory.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The key cannot be written, or the origin cannot be its name.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// The store cannot be created.
+    #[error(transparent)]
+    Store(#[from] OpenError),
+    /// The genesis head cannot be written.
+    #[error(transparent)]
+    Genesis(#[from] CommitError),
+}
+
+/// The secrets and numbers that make a new log different from every other. They are arguments, so
+/// that a recorded log can be replayed.
+pub struct Birth {
+    /// Seed of the Ed25519 key.
+    pub key_seed: [u8; 32],
+    /// Random; ties the store to the files beside it.
+    pub state_id: [u8; 16],
+}
+
+impl LogDirectory {
+    /// The directory of the log `name` below a data directory.
+    pub fn new(data_dir: &Path, name: &str) -> Self {
+        Self(data_dir.join("logs").join(name))
+    }
+
+    /// The log's store.
+    pub fn store(&self) -> PathBuf {
+        self.0.join("db")
+    }
+
+    /// The log's private key.
+    pub fn key(&self) -> PathBuf {
+        self.0.join("key.pem")
+    }
+
+    fn state_id(&self) -> PathBuf {
+        self.0.join("state-id")
+    }
+
+    /// What the log had committed when it was last seen, outside the store.
+    pub fn anchor(&self) -> PathBuf {
+        self.0.join("anchor")
+    }
+
+    /// Makes a new log of size 0.
+    ///
+    /// # Errors
+    /// [`CreateError`]; an existing directory is left as it is.
+    pub fn create(
+        &self,
+        origin: &str,
+        birth: &Birth,
+        rocks: &RocksShared,
+    ) -> Result<VerifierKey, CreateError> {
+        if self.0.exists() {
+            return Err(CreateError::Exists(self.0.clone()));
+        }
+        fs::create_dir_all(&self.0).map_err(|source| self.file(&self.0, source))?;
+        let key = Signer::create(&self.key(), origin, &birth.key_seed)?.verifier_key();
+        let state_id = self.state_id();
+        write_synced(&state_id, format!("{}\n", hex(&birth.state_id)).as_bytes())
+            .map_err(|source| self.file(&state_id, source))?;
+        let store = RocksStore::create(&self.store(), rocks)?;
+        let head = commit_genesis(&store, key.full_id_hash(), birth.state_id)?;
+        // From here the store is a log of size 0. Without its anchor it would not open, so a crash
+        // in between leaves a directory that has to be removed by hand, and no signature.
+        let anchor = self.anchor();
+        Anchor::create(&anchor, &head)
+            .and_then(|_| File::open(&self.0)?.sync_all())
+            .map_err(|source| self.file(&anchor, source))?;
+        Ok(key)
+    }
+
+    /// Opens the log, checks it and starts it.
+    ///
+    /// # Errors
+    /// [`Shut`]: the reason why it must not run. Nothing was signed.
+    pub fn open(
+        &self,
+        settings: LogSettings,
+        headroom_bytes: u64,
+        rocks: &RocksShared,
+        metrics: LogMetrics,
+        surroundings: Surroundings,
+    ) -> Result<Log, Shut> {
+        let signer = Signer::load(&self.key(), settings.origin.as_str())
+            .map_err(|error| Shut::File(error.to_string()))?;
+        let identity = self.identity(&signer.verifier_key())?;
+        let anchor =
+            Anchor::open(&self.anchor()).map_err(|error| Shut::Anchor(error.to_string()))?;
+        let newest = anchor.newest();
+        let store = self.open_store(rocks, &newest.tree)?;
+        let recovered = recover(&store, &identity, &newest)?;
+        let space = Space::new(self.store(), headroom_bytes);
+        let store: Arc<dyn Store> = Arc::new(store);
+        let parts = Parts { settings, store, signer, anchor, space, recovered };
+        Log::start(parts, metrics, surroundings).map_err(|error| Shut::File(error.to_string()))
+    }
+
+    /// Opens the log's store, for `serve` and `fsck`. A damaged tail is decided on in `tail.rs`.
+    ///
+    /// # Errors
+    /// [`Shut`] as for [`LogDirectory::open`].
+    fn open_store(
+        &self,
+        rocks: &RocksShared,
+        anchor: &log_core::TreeHead,
+    ) -> Result<RocksStore, Shut> {
+        tail::finish_swap(&self.store())?;
+        match RocksStore::open(&self.store(), rocks) {
+            Ok(store) => Ok(store),
+            Err(OpenError::TornTail(reason)) => {
+                tail::settle(&self.store(), rocks, anchor, &reason)?;
+                RocksStore::open(&self.store(), rocks).map_err(Shut::Open)
+            }
+            Err(error) => Err(Shut::Open(error)),
+        }
+    }
+
+    /// Which log the files beside the store say this is.
+    pub(super) fn identity(&self, key: &VerifierKey) -> Result<Identity, Shut> {
+        let path = self.state_id();
+        let text = fs::read_to_string(&path)
+            .map_err(|error| Shut::File(format!("{}: {error}", path.display())))?;
+        let state_id = unhex(text.trim_end())
+            .ok_or_else(|| Shut::File(format!("{}: not a state id", path.display())))?;
+        Ok(Identity { log_id: key.full_id_hash(), state_id })
+    }
+
+    fn file(&self, path: &Path, source: std::io::Error) -> CreateError {
+        CreateError::File { path: path.to_path_buf(), source }
+    }
+}
+
+/// What an offline check of a log starts from: its store, and who it should be.
+pub struct Examined {
+    /// The log's store, opened without starting anything.
+    pub store: RocksStore,
+    /// The log id of the key beside it.
+    pub log_id: Hash,
+}
+
+impl LogDirectory {
+    /// Opens the store for `fsck`: nothing is started, signed or repaired.
+    ///
+    /// # Errors
+    /// [`Shut`] if a file is missing or the store does not open.
+    pub fn examine(&self, origin: &str, rocks: &RocksShared) -> Result<Examined, Shut> {
+        let signer =
+            Signer::load(&self.key(), origin).map_err(|error| Shut::File(error.to_string()))?;
+        let store = RocksStore::open(&self.store(), rocks).map_err(Shut::Open)?;
+        Ok(Examined { store, log_id: signer.verifier_key().full_id_hash() })
+    }
+}
+
+fn write_synced(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let mut file = fs::OpenOptions::new().write(true).create_new(true).open(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn unhex(text: &str) -> Option<[u8; 16]> {
+    if text.len() != 32 || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
+        return None;
+    }
+    u128::from_str_radix(text, 16).ok().map(u128::to_be_bytes)
+}

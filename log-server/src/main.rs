@@ -1,0 +1,256 @@
+//! `cairn-server`: the command line of the server.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::{Context, anyhow, bail};
+use clap::{Parser, Subcommand};
+use log_core::{Hash, TreeHead, TreeSize};
+use log_server::api::Api;
+use log_server::clock::Clock;
+use log_server::config::Config;
+use log_server::engine::Engine;
+use log_server::fsck::fsck;
+use log_server::init::{NewLog, add_log, init};
+use log_server::log::directory::{Birth, LogDirectory};
+use log_server::log::{Fatal, Personality, Surroundings, tail};
+use log_server::metrics::Metrics;
+use log_server::server;
+use log_server::store::rocks::RocksShared;
+use tracing_subscriber::EnvFilter;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Hosts transparency logs.
+#[derive(Parser)]
+#[command(name = "cairn-server", version)]
+struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Make a data directory: keys, configuration, and a Rekor v2 log of size 0
+    Init {
+        /// A directory that does not exist yet, or is empty
+        #[arg(long)]
+        data_dir: PathBuf,
+        /// The public host name; it becomes the origin of the log for ever
+        #[arg(long)]
+        hostname: String,
+    },
+    /// Add another log of size 0
+    AddLog {
+        #[arg(long)]
+        data_dir: PathBuf,
+        /// Name in paths
+        #[arg(long)]
+        name: String,
+        /// rekor-v2 or raw
+        #[arg(long)]
+        personality: Personality,
+        /// First line of its checkpoints; made from the host name and the name if not given
+        #[arg(long)]
+        origin: Option<String>,
+    },
+    /// Serve every log of a data directory
+    Serve {
+        #[arg(long)]
+        data_dir: PathBuf,
+        /// REST and gRPC; wins over the configuration
+        #[arg(long)]
+        listen: Option<SocketAddr>,
+        /// Metrics and readiness; wins over the configuration
+        #[arg(long)]
+        admin: Option<SocketAddr>,
+        /// Log lines as JSON
+        #[arg(long)]
+        log_json: bool,
+    },
+    /// Give up what came after the last good point of a log whose store is torn
+    AcceptTail {
+        /// The log
+        name: String,
+        #[arg(long)]
+        data_dir: PathBuf,
+        /// The head that is to be believed, as SIZE:ROOT with the root in hex
+        #[arg(long)]
+        head: String,
+    },
+    /// Recompute every leaf, tile, key and root of every log, offline
+    Fsck {
+        #[arg(long)]
+        data_dir: PathBuf,
+        /// One log only
+        #[arg(long)]
+        log: Option<String>,
+    },
+}
+
+/// The command found that something is not as it should be.
+const EXIT_NO: u8 = 1;
+/// The command could not find out.
+const EXIT_UNKNOWN: u8 = 3;
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    start_logging(matches!(args.command, Command::Serve { log_json: true, .. }));
+    let result = match args.command {
+        Command::Init { data_dir, hostname } => run_init(&data_dir, &hostname),
+        Command::AddLog { data_dir, name, personality, origin } => {
+            run_add_log(&data_dir, &name, personality, origin.as_deref())
+        }
+        Command::Serve { data_dir, listen, admin, .. } => run_serve(&data_dir, listen, admin),
+        Command::AcceptTail { name, data_dir, head } => run_accept_tail(&name, &data_dir, &head),
+        Command::Fsck { data_dir, log } => return run_fsck(&data_dir, log.as_deref()),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("cairn-server: {error:#}");
+            ExitCode::from(EXIT_NO)
+        }
+    }
+}
+
+fn start_logging(json: bool) {
+    let filter = EnvFilter::try_from_env("CAIRN_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    if json { lines.json().init() } else { lines.init() }
+}
+
+fn run_init(data_dir: &Path, host: &str) -> anyhow::Result<()> {
+    let key = init(data_dir, host, Birth::random(), jiff::Timestamp::now())?;
+    println!("{key}");
+    Ok(())
+}
+
+fn run_add_log(
+    data_dir: &Path,
+    name: &str,
+    personality: Personality,
+    origin: Option<&str>,
+) -> anyhow::Result<()> {
+    let (birth, created) = (Birth::random(), jiff::Timestamp::now());
+    let key = add_log(data_dir, &NewLog { name, personality, origin, birth, created })?;
+    println!("{key}");
+    Ok(())
+}
+
+fn run_serve(
+    data_dir: &Path,
+    listen: Option<SocketAddr>,
+    admin: Option<SocketAddr>,
+) -> anyhow::Result<()> {
+    let mut config = Config::load(data_dir)?;
+    config.server.listen = listen.unwrap_or(config.server.listen);
+    config.server.admin = admin.unwrap_or(config.server.admin);
+    let _lock = server::lock(data_dir)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(serve(data_dir, config))
+}
+
+async fn serve(data_dir: &Path, config: Config) -> anyhow::Result<()> {
+    let limits = config.server.clone();
+    let listener = server::bind(limits.listen).await?;
+    let admin = server::bind(limits.admin).await?;
+    let metrics = Arc::new(Metrics::new());
+    let surroundings = Surroundings { clock: Clock::system(), on_fatal: Arc::new(end_process) };
+    let rocks = RocksShared::new(config.server.memory_bytes)?;
+    let engine = Engine::open(data_dir, &config, &rocks, &metrics, &surroundings)?;
+    let engine = Arc::new(engine);
+    let api = Api::new(Arc::clone(&engine), limits.clone(), Arc::clone(&metrics)).await?;
+    tracing::info!(listen = %listener.local_addr()?, admin = %admin.local_addr()?, "serving");
+    server::run(listener, admin, api, engine, metrics, limits, stop_signal()?).await;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// Resolves on SIGTERM and on Ctrl-C.
+fn stop_signal() -> anyhow::Result<impl Future<Output = ()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}
+
+/// After something fatal no state in memory can be trusted: the next start decides by the disk.
+fn end_process(log: &str, fatal: &Fatal) {
+    tracing::error!(log, %fatal, "fatal: the process ends");
+    eprintln!("cairn-server: log {log}: {fatal}");
+    std::process::exit(i32::from(EXIT_NO));
+}
+
+fn run_accept_tail(name: &str, data_dir: &Path, head: &str) -> anyhow::Result<()> {
+    let head = parse_head(head).ok_or_else(|| anyhow!("--head is SIZE:ROOT, the root in hex"))?;
+    let _lock = server::lock(data_dir)?;
+    let config = Config::load(data_dir)?;
+    if !config.logs.iter().any(|log| log.name == name) {
+        bail!("there is no log {name:?} in {}", data_dir.display());
+    }
+    let directory = LogDirectory::new(data_dir, name);
+    tail::accept(&directory, &RocksShared::new(config.server.memory_bytes)?, &head)?;
+    println!("{name} goes on at {}:{}", head.size, head.root_hash);
+    Ok(())
+}
+
+fn parse_head(text: &str) -> Option<TreeHead> {
+    let (size, root) = text.split_once(':')?;
+    Some(TreeHead { size: TreeSize::parse_decimal(size)?, root_hash: Hash::from_hex(root)? })
+}
+
+fn run_fsck(data_dir: &Path, only: Option<&str>) -> ExitCode {
+    match check_logs(data_dir, only) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(EXIT_NO),
+        Err(error) => {
+            eprintln!("cairn-server: {error:#}");
+            ExitCode::from(EXIT_UNKNOWN)
+        }
+    }
+}
+
+/// Checks the logs one by one; `false` if a difference was found.
+fn check_logs(data_dir: &Path, only: Option<&str>) -> anyhow::Result<bool> {
+    let config = Config::load(data_dir)?;
+    let _lock = server::lock(data_dir)?;
+    let rocks = RocksShared::new(config.server.memory_bytes)?;
+    let chosen = |name: &str| only.is_none_or(|only| only == name);
+    if !config.logs.iter().any(|log| chosen(&log.name)) {
+        bail!("there is no such log in {}", data_dir.display());
+    }
+    let mut sound = true;
+    for log in config.logs.iter().filter(|log| chosen(&log.name)) {
+        let examined = LogDirectory::new(data_dir, &log.name)
+            .examine(&log.origin, &rocks)
+            .with_context(|| format!("log {}", log.name))?;
+        match fsck(&examined.store, examined.log_id, show_progress) {
+            Ok(ok) => println!(
+                "{}: sound, size {}, root {}, {} full tiles, {} identities",
+                log.name, ok.head.size, ok.head.root_hash, ok.tiles, ok.identities
+            ),
+            Err(difference) => {
+                eprintln!("{}: {difference}", log.name);
+                sound = false;
+            }
+        }
+    }
+    Ok(sound)
+}
+
+/// A line on a terminal, nothing in a file.
+fn show_progress(done: u64, of: u64) {
+    use std::io::IsTerminal;
+    if std::io::stderr().is_terminal() {
+        eprint!("\r{done} of {of} leaves{}", if done == of { "\n" } else { "" });
+    }
+}

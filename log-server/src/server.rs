@@ -1,0 +1,190 @@
+//! Server: the listeners, their limits, and the graceful stop.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, HeaderValue};
+use http::{Request, Response, StatusCode};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use hyper_util::server::graceful::GracefulShutdown;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+
+use crate::api::{Api, status};
+use crate::config::ServerConfig;
+use crate::engine::Engine;
+use crate::metrics::{Metrics, Raised};
+
+/// Longest head of a request, in bytes: a certificate never travels in it.
+const HEAD_BYTES_MAX: usize = 32 * 1024;
+/// Header fields in one request.
+const HEADERS_MAX: usize = 100;
+/// HTTP/2 requests at once on one connection.
+const STREAMS_MAX: u32 = 256;
+/// Streams that a client may reset before they were accepted: beyond it is an attack.
+const PENDING_RESETS_MAX: usize = 20;
+/// A silent HTTP/2 connection is asked for life in this interval.
+const PING_INTERVAL: Duration = Duration::from_secs(20);
+/// After a failed accept (usually: no more file descriptors) the next try waits this long.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Serves until `stop` resolves, then drains: no new connections, requests under way are answered,
+/// every log brings what it accepted to its answer and to the disk.
+pub async fn run(
+    listener: TcpListener,
+    admin: TcpListener,
+    api: Api,
+    engine: Arc<Engine>,
+    metrics: Arc<Metrics>,
+    limits: ServerConfig,
+    stop: impl Future<Output = ()>,
+) {
+    let api = Arc::new(api);
+    let graceful = GracefulShutdown::new();
+    let connections = Arc::new(Semaphore::new(limits.connections_max.min(Semaphore::MAX_PERMITS)));
+    let connect = builder(&limits);
+    let admin = tokio::spawn(serve_admin(admin, Arc::clone(&engine), Arc::clone(&metrics)));
+    let mut stop = std::pin::pin!(stop);
+    loop {
+        let (permit, (stream, peer)) = tokio::select! {
+            next = accept(&listener, &connections) => next,
+            () = &mut stop => break,
+        };
+        let (api, metrics) = (Arc::clone(&api), Arc::clone(&metrics));
+        let service = service_fn(move |request: Request<Incoming>| {
+            let api = Arc::clone(&api);
+            async move { api.answer(request, peer).await }
+        });
+        let connection = connect.serve_connection(TokioIo::new(stream), service).into_owned();
+        let connection = graceful.watch(connection);
+        tokio::spawn(async move {
+            let _permit = permit;
+            let _open = Raised::new(metrics.connections_open());
+            if let Err(error) = connection.await {
+                tracing::debug!(%peer, error, "connection ended");
+            }
+        });
+    }
+    drop(listener);
+    let drain = Duration::from_millis(limits.drain_ms_max);
+    if tokio::time::timeout(drain, graceful.shutdown()).await.is_err() {
+        tracing::warn!(drain_ms_max = limits.drain_ms_max, "requests were still under way");
+    }
+    admin.abort();
+    if tokio::task::spawn_blocking(move || engine.stop()).await.is_err() {
+        tracing::error!("a log did not stop cleanly");
+    }
+}
+
+fn builder(limits: &ServerConfig) -> auto::Builder<TokioExecutor> {
+    let mut connect = auto::Builder::new(TokioExecutor::new());
+    connect
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(Duration::from_millis(limits.header_ms_max))
+        .max_headers(HEADERS_MAX)
+        .max_buf_size(HEAD_BYTES_MAX)
+        .keep_alive(true);
+    connect
+        .http2()
+        .timer(TokioTimer::new())
+        .keep_alive_interval(PING_INTERVAL)
+        .max_concurrent_streams(STREAMS_MAX)
+        .max_header_list_size(HEAD_BYTES_MAX as u32)
+        .max_pending_accept_reset_streams(PENDING_RESETS_MAX);
+    connect
+}
+
+/// Accepts once there is room for another connection; until then they wait in the kernel.
+async fn accept(
+    listener: &TcpListener,
+    connections: &Arc<Semaphore>,
+) -> (tokio::sync::OwnedSemaphorePermit, (TcpStream, SocketAddr)) {
+    loop {
+        let permit = Arc::clone(connections).acquire_owned().await;
+        let permit = permit.expect("invariant: the semaphore is never closed");
+        match listener.accept().await {
+            Ok((stream, peer)) => {
+                // Answers are written in one piece; waiting for more would only delay them.
+                let _ = stream.set_nodelay(true);
+                return (permit, (stream, peer));
+            }
+            Err(error) => {
+                tracing::warn!(%error, "accept failed");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+/// Metrics and readiness, on their own address.
+async fn serve_admin(listener: TcpListener, engine: Arc<Engine>, metrics: Arc<Metrics>) {
+    loop {
+        let Ok((stream, _)) = listener.accept().await else {
+            tokio::time::sleep(ACCEPT_PAUSE).await;
+            continue;
+        };
+        let (engine, metrics) = (Arc::clone(&engine), Arc::clone(&metrics));
+        tokio::spawn(async move {
+            let service = service_fn(move |request: Request<Incoming>| {
+                let response = admin_answer(request.uri().path(), &engine, &metrics);
+                async move { Ok::<_, std::convert::Infallible>(response) }
+            });
+            let connect = auto::Builder::new(TokioExecutor::new());
+            // A scraper that goes away is no news.
+            let _ = connect.serve_connection(TokioIo::new(stream), service).await;
+        });
+    }
+}
+
+fn admin_answer(path: &str, engine: &Engine, metrics: &Metrics) -> Response<Full<Bytes>> {
+    match path {
+        "/metrics" => {
+            let mut response = Response::new(Full::new(metrics.render().into()));
+            let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+            response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+            response
+        }
+        "/readyz" => status::ready(engine),
+        _ => {
+            let mut response = Response::new(Full::new("not found\n".into()));
+            *response.status_mut() = StatusCode::NOT_FOUND;
+            response
+        }
+    }
+}
+
+/// Binds an address, with an error that names it.
+///
+/// # Errors
+/// The address is in use, or not ours.
+pub async fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
+    TcpListener::bind(address)
+        .await
+        .map_err(|error| std::io::Error::new(error.kind(), format!("{address}: {error}")))
+}
+
+/// Takes the data directory for this process.
+///
+/// # Errors
+/// Another process has it, or it cannot be locked.
+pub fn lock(data_dir: &Path) -> std::io::Result<std::fs::File> {
+    let path = data_dir.join("lock");
+    let file = std::fs::OpenOptions::new().create(true).truncate(false).write(true).open(&path)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(std::fs::TryLockError::WouldBlock) => Err(std::io::Error::other(format!(
+            "{} is in use by another cairn-server",
+            data_dir.display()
+        ))),
+        Err(std::fs::TryLockError::Error(error)) => Err(error),
+    }
+}
