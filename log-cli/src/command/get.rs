@@ -1,0 +1,120 @@
+//! `cairn get`: shows one entry, proved to be in the tree of the newest checkpoint.
+
+use std::fmt::Write as _;
+
+use log_core::Entry;
+use log_core::entry::{Signature, Verifier};
+use log_core::hash::{hash_leaf, sha256};
+use log_core::tree::{LeafIndex, TreeHead};
+use serde_json::{Value, json};
+
+use super::checkpoint::{LogArgs, open};
+use super::consistency::unreadable;
+use crate::artefact::hex;
+use crate::certificate::SigningCertificate;
+use crate::failure::Failure;
+use crate::output::{Answer, Printable};
+use crate::protojson::Bytes;
+use crate::tiles::TileReader;
+
+/// Bytes of an entry of unknown kind that are shown.
+const SHOWN_BYTES_MAX: usize = 256;
+
+/// Arguments of `cairn get`.
+#[derive(Debug, clap::Args)]
+pub struct GetArgs {
+    /// Which log.
+    #[command(flatten)]
+    pub log: LogArgs,
+    /// The index of the entry, from 0.
+    pub index: u64,
+}
+
+/// Reads the entry and the tiles that prove it.
+pub fn run(args: &GetArgs) -> Result<Answer, Failure> {
+    let trust = args.log.trust()?;
+    let client = args.log.client()?;
+    let note = client.checkpoint().map_err(Failure::undecided)?;
+    let checkpoint = open(&note, trust.as_ref())?;
+    let index = LeafIndex::new(args.index);
+    let TreeHead { size, root_hash } = checkpoint.head;
+    if !size.contains(index) {
+        return Err(Failure::no(format!("the log has {size} entries, there is none at {index}")));
+    }
+    let mut reader = TileReader::open(&client, checkpoint.head).map_err(unreadable)?;
+    let (body, proof) = reader.entry(index).map_err(unreadable)?;
+    let leaf_hash = hash_leaf(&body);
+    let origin = &checkpoint.origin;
+    let mut text = format!(
+        "entry      {index} of {origin}\nleaf hash  {}\nproved     in the tree of size {size}, root {}",
+        leaf_hash.to_base64(),
+        root_hash.to_base64()
+    );
+    if trust.is_none() {
+        text.push_str("\n           (the log's signature was not verified; give --log-vkey)");
+    }
+    let entry = Entry::parse(&body).ok();
+    text.push_str(&describe(entry.as_ref(), &body));
+    let hashes: Vec<String> = proof.hashes().iter().map(|hash| hash.to_base64()).collect();
+    let parsed = entry.and_then(|_| serde_json::from_slice::<Value>(&body).ok());
+    let json = json!({
+        "log": origin.as_str(),
+        "index": index.get(),
+        "treeSize": size.get(),
+        "rootHash": root_hash.to_base64(),
+        "leafHash": leaf_hash.to_base64(),
+        "inclusionProof": hashes,
+        "signatureVerified": trust.is_some(),
+        "body": Bytes(body).to_base64(),
+        "entry": parsed,
+    });
+    Ok(Answer::new(text, json))
+}
+
+fn describe(entry: Option<&Entry>, body: &[u8]) -> String {
+    let mut text = String::new();
+    match entry {
+        Some(Entry::HashedRekord(entry)) => {
+            let (algorithm, digest) = (entry.algorithm.name(), hex(&entry.digest));
+            text.push_str("\nkind       hashedrekord 0.0.2");
+            text.push_str(&format!("\ndigest     {algorithm} {digest}"));
+            describe_signature(&mut text, &entry.signature);
+        }
+        Some(Entry::Dsse(entry)) => {
+            text.push_str("\nkind       dsse 0.0.2");
+            text.push_str(&format!("\npayload    SHA2_256 {}", entry.payload_hash));
+            for signature in &entry.signatures {
+                describe_signature(&mut text, signature);
+            }
+        }
+        None => {
+            let shown = &body[..body.len().min(SHOWN_BYTES_MAX)];
+            let _ = write!(text, "\nkind       unknown, {} bytes", body.len());
+            let content = String::from_utf8_lossy(shown);
+            let _ = write!(text, "\nbegins     {}", Printable(&content));
+        }
+    }
+    text
+}
+
+fn describe_signature(text: &mut String, signature: &Signature) {
+    let content = Bytes(signature.content.clone()).to_base64();
+    let _ = write!(text, "\nsignature  {} {content}", signature.key_details);
+    match &signature.verifier {
+        Verifier::PublicKey(key) => {
+            let _ = write!(text, "\nkey        SHA-256 {}", sha256(key));
+        }
+        Verifier::Certificate(der) => {
+            let _ = write!(text, "\ncert       SHA-256 {}", sha256(der));
+            let Ok(certificate) = SigningCertificate::from_der(der) else {
+                return;
+            };
+            for name in certificate.identities() {
+                let _ = write!(text, "\nidentity   {}", Printable(&name));
+            }
+            if let Some(issuer) = certificate.oidc_issuer() {
+                let _ = write!(text, "\nissuer     {}", Printable(&issuer));
+            }
+        }
+    }
+}

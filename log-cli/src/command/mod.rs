@@ -1,0 +1,10 @@
+//! The commands of `cairn`: arguments in, an `Answer` or a `Failure` out.
+
+pub mod checkpoint;
+pub mod consistency;
+pub mod fsck;
+pub mod get;
+pub mod keygen;
+pub mod submit;
+pub mod trust;
+pub mod verify;

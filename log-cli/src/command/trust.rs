@@ -1,0 +1,316 @@
+//! `cairn trust export`: the files that clients need to use a server's logs.
+//!
+//! What the server says is taken on trust, once: whoever runs this checks the printed keys against
+//! what the operator publishes. Checked is that everything fits together, and that each log signs
+//! with the key it names.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use log_core::{KeyAlgorithm, Origin, SignedCheckpoint, VerifierKey};
+use reqwest::Url;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::checkpoint::LogTrust;
+use crate::bundle::{CertificateChain, RawBytes};
+use crate::chain;
+use crate::client::LogClient;
+use crate::failure::Failure;
+use crate::files;
+use crate::log_entry::LogId;
+use crate::output::{Answer, Printable};
+use crate::pem::pem_blocks;
+use crate::protojson::Bytes;
+use crate::public_key::{KeyKind, PublicKey};
+use crate::trusted_root::{
+    Authority, KeyInstance, LogInstance, MEDIA_TYPE, TimeRange, TrustedRoot,
+};
+
+/// The media type of signing configurations.
+const SIGNING_CONFIG_MEDIA_TYPE: &str = "application/vnd.dev.sigstore.signingconfig.v0.2+json";
+
+/// The media type of both documents in one.
+const TRUST_CONFIG_MEDIA_TYPE: &str = "application/vnd.dev.sigstore.clienttrustconfig.v0.1+json";
+
+/// The personality whose logs stand in trusted roots.
+const REKOR_V2: &str = "rekor-v2";
+
+/// `cairn trust`.
+#[derive(Debug, clap::Subcommand)]
+pub enum TrustCommand {
+    /// Writes trusted_root.json, signing_config.json, trust_config.json, policy.txt and a
+    /// NAME.vkey for each log.
+    Export(ExportArgs),
+}
+
+/// Arguments of `cairn trust export`.
+#[derive(Debug, clap::Args)]
+pub struct ExportArgs {
+    /// The URL of the server.
+    #[arg(long)]
+    pub url: String,
+    /// The directory that the files go to; it is made if need be.
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// A certificate authority for signers: PEM certificates, root last.
+    #[arg(long, value_name = "CHAIN", requires = "certificate_authority_url")]
+    pub certificate_authority: Option<PathBuf>,
+    /// Where that authority is (Fulcio's URL).
+    #[arg(long, value_name = "URL", requires = "certificate_authority")]
+    pub certificate_authority_url: Option<String>,
+    /// The public key (PEM) of the CT log whose timestamps are in certificates.
+    #[arg(long, value_name = "KEY")]
+    pub ct_log: Option<PathBuf>,
+    /// Where that log is.
+    #[arg(long, value_name = "URL", requires = "ct_log")]
+    pub ct_log_url: Option<String>,
+    /// A timestamp authority: PEM certificates, signer first, root last.
+    #[arg(long, value_name = "CHAIN", requires = "timestamp_url")]
+    pub timestamp_authority: Option<PathBuf>,
+    /// The full URL of that authority.
+    #[arg(long, value_name = "URL", requires = "timestamp_authority")]
+    pub timestamp_url: Option<String>,
+    /// The identity provider.
+    #[arg(long, value_name = "URL")]
+    pub oidc_url: Option<String>,
+    /// Who runs the services; by default the host name of the URL.
+    #[arg(long, value_name = "NAME")]
+    pub operator: Option<String>,
+}
+
+/// Reads the server's list of logs and writes the files.
+pub fn run(command: &TrustCommand) -> Result<Answer, Failure> {
+    let TrustCommand::Export(args) = command;
+    let client = LogClient::new(&args.url).map_err(|error| Failure::Usage(error.to_string()))?;
+    let url = Url::parse(&args.url).map_err(|error| Failure::Usage(error.to_string()))?;
+    let list = client.logs().map_err(Failure::undecided)?;
+    let list: LogList = serde_json::from_slice(&list)
+        .map_err(|error| Failure::no(format!("the server's list of logs is malformed: {error}")))?;
+    let logs = list.logs.iter().map(|log| ListedLog::check(log, &client, &url));
+    let logs = logs.collect::<Result<Vec<_>, _>>()?;
+    if !logs.iter().any(|log| log.listed.personality == REKOR_V2) {
+        return Err(Failure::no("the server has no rekor-v2 log"));
+    }
+    let root = trusted_root(args, &logs)?;
+    let config = signing_config(args, &logs, &root, &url)?;
+    let root = serde_json::to_value(&root).map_err(Failure::undecided)?;
+    let both = json!({
+        "mediaType": TRUST_CONFIG_MEDIA_TYPE,
+        "trustedRoot": root,
+        "signingConfig": config,
+    });
+    fs::create_dir_all(&args.out)
+        .map_err(|error| Failure::undecided(format!("{}: {error}", args.out.display())))?;
+    write_json(&args.out.join("trusted_root.json"), &root)?;
+    write_json(&args.out.join("signing_config.json"), &config)?;
+    write_json(&args.out.join("trust_config.json"), &both)?;
+    let mut policy = String::new();
+    let mut text = format!("wrote {}", args.out.display());
+    for ListedLog { listed, trust, url, .. } in &logs {
+        let vkey = format!("{}\n", trust.key);
+        files::write(&args.out.join(format!("{}.vkey", listed.name)), vkey.as_bytes())?;
+        policy.push_str(&format!("log {} {url}\n", trust.key));
+        text.push_str(&format!("\n{}  {}", listed.name, Printable(&trust.key.to_string())));
+    }
+    policy.push_str("quorum none\n");
+    files::write(&args.out.join("policy.txt"), policy.as_bytes())?;
+    let vkeys = logs.iter().map(|log| (log.listed.name.clone(), json!(log.trust.key.to_string())));
+    let vkeys: serde_json::Map<_, _> = vkeys.collect();
+    Ok(Answer::new(text, json!({ "out": args.out.display().to_string(), "vkeys": vkeys })))
+}
+
+/// What a server answers at `/logs`.
+#[derive(Debug, Deserialize)]
+struct LogList {
+    logs: Vec<Listed>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Listed {
+    name: String,
+    personality: String,
+    origin: String,
+    vkeys: Vec<String>,
+    public_key: Bytes,
+    state: String,
+    start_time: String,
+}
+
+/// A log of the list whose key was seen to sign its checkpoint.
+struct ListedLog {
+    listed: Listed,
+    trust: LogTrust,
+    start: Timestamp,
+    /// The prefix of its tiles.
+    url: String,
+    /// The URL that clients submit to: that of the server, with the origin as host.
+    face: Url,
+}
+
+impl ListedLog {
+    fn check(listed: &Listed, server: &LogClient, url: &Url) -> Result<Self, Failure> {
+        let name = Printable(&listed.name).to_string();
+        let wrong = |what: &str| Failure::no(format!("the server's log {name}: {what}"));
+        let client = server.log(&listed.name).map_err(Failure::no)?;
+        let origin = Origin::parse(&listed.origin).map_err(|_| wrong("bad origin"))?;
+        let keys = listed.vkeys.iter().map(|vkey| VerifierKey::parse(vkey));
+        let keys = keys.collect::<Result<Vec<_>, _>>().map_err(|_| wrong("bad verifier key"))?;
+        let key = keys.into_iter().find(|key| key.algorithm() == KeyAlgorithm::Ed25519);
+        let key = key.ok_or_else(|| wrong("no Ed25519 key"))?;
+        let start = listed.start_time.parse().map_err(|_| wrong("bad start time"))?;
+        let mut face = url.clone();
+        if listed.personality == REKOR_V2 {
+            if key.spki_der() != listed.public_key.0 {
+                return Err(wrong("the public key is not that of the verifier key"));
+            }
+            if key.name().as_str() != listed.origin || face.set_host(Some(&listed.origin)).is_err()
+            {
+                return Err(wrong("the origin is not a host name, or not the key's name"));
+            }
+        }
+        let note = client.checkpoint().map_err(Failure::undecided)?;
+        SignedCheckpoint::open(&note, &origin, &key).map_err(Failure::no)?;
+        let url = client.base_url().to_owned();
+        Ok(Self { listed: listed.clone(), trust: LogTrust { origin, key }, start, url, face })
+    }
+
+    fn instance(&self) -> LogInstance {
+        LogInstance {
+            base_url: self.face.as_str().trim_end_matches('/').to_owned(),
+            hash_algorithm: "SHA2_256".to_owned(),
+            public_key: KeyInstance {
+                raw_bytes: self.listed.public_key.clone(),
+                key_details: "PKIX_ED25519".to_owned(),
+                valid_for: TimeRange::since(self.start),
+            },
+            log_id: Some(LogId {
+                key_id: Bytes(self.trust.key.full_id_hash().as_bytes().to_vec()),
+            }),
+            checkpoint_key_id: None,
+            operator: String::new(),
+        }
+    }
+}
+
+fn trusted_root(args: &ExportArgs, logs: &[ListedLog]) -> Result<TrustedRoot, Failure> {
+    let rekor = logs.iter().filter(|log| log.listed.personality == REKOR_V2);
+    let authority = |chain: &Option<PathBuf>, url: &Option<String>| match chain {
+        None => Ok(Vec::new()),
+        Some(path) => Ok(vec![read_authority(path, url.as_deref().unwrap_or_default())?]),
+    };
+    let certificate_authorities =
+        authority(&args.certificate_authority, &args.certificate_authority_url)?;
+    // A CT key has no date of its own; its timestamps are as old as the authority, or the log.
+    let started = certificate_authorities.first().map(|authority| authority.valid_for.clone());
+    let started = started.or_else(|| logs.first().map(|log| TimeRange::since(log.start)));
+    let ctlogs = match &args.ct_log {
+        None => Vec::new(),
+        Some(path) => {
+            let url = args.ct_log_url.as_deref().unwrap_or_default();
+            vec![read_ct_log(path, url, started.unwrap_or_default())?]
+        }
+    };
+    Ok(TrustedRoot {
+        media_type: MEDIA_TYPE.to_owned(),
+        tlogs: rekor.map(ListedLog::instance).collect(),
+        certificate_authorities,
+        ctlogs,
+        timestamp_authorities: authority(&args.timestamp_authority, &args.timestamp_url)?,
+    })
+}
+
+fn signing_config(
+    args: &ExportArgs,
+    logs: &[ListedLog],
+    root: &TrustedRoot,
+    url: &Url,
+) -> Result<Value, Failure> {
+    let operator = args.operator.as_deref().or(url.host_str()).unwrap_or_default();
+    let service = |url: &str, version: u32, valid_for: &TimeRange| {
+        json!({
+            "url": url,
+            "majorApiVersion": version,
+            "validFor": valid_for,
+            "operator": operator,
+        })
+    };
+    let open = |log: &&ListedLog| log.listed.personality == REKOR_V2 && log.listed.state == "open";
+    let rekor = logs.iter().filter(open).map(|log| {
+        let instance = log.instance();
+        service(&instance.base_url, 2, &instance.public_key.valid_for)
+    });
+    let mut config = json!({
+        "mediaType": SIGNING_CONFIG_MEDIA_TYPE,
+        "rekorTlogUrls": rekor.collect::<Vec<_>>(),
+        "rekorTlogConfig": { "selector": "ANY" },
+    });
+    let authorities = [
+        ("caUrls", root.certificate_authorities.first()),
+        ("tsaUrls", root.timestamp_authorities.first()),
+    ];
+    for (field, authority) in authorities {
+        if let Some(authority) = authority {
+            config[field] = json!([service(&authority.uri, 1, &authority.valid_for)]);
+        }
+    }
+    if !root.timestamp_authorities.is_empty() {
+        config["tsaConfig"] = json!({ "selector": "ANY" });
+    }
+    if let Some(url) = &args.oidc_url {
+        let first = logs.first().map(|log| TimeRange::since(log.start)).unwrap_or_default();
+        config["oidcUrls"] = json!([service(url, 1, &first)]);
+    }
+    Ok(config)
+}
+
+fn read_authority(path: &Path, url: &str) -> Result<Authority, Failure> {
+    let broken =
+        |error: &dyn std::fmt::Display| Failure::undecided(format!("{}: {error}", path.display()));
+    let chain = pem_blocks(&files::read_text(path)?, "CERTIFICATE").map_err(|e| broken(&e))?;
+    let last = chain.last().ok_or_else(|| broken(&"holds no certificate"))?;
+    let subject = chain::subject(last).map_err(|error| broken(&error))?;
+    let mut start = Timestamp::MIN;
+    for certificate in &chain {
+        start = start.max(chain::not_before(certificate).map_err(|error| broken(&error))?);
+    }
+    let certificates = chain.into_iter().map(|der| RawBytes { raw_bytes: Bytes(der) }).collect();
+    Ok(Authority {
+        subject,
+        uri: url.to_owned(),
+        cert_chain: CertificateChain { certificates },
+        valid_for: TimeRange::since(start),
+        operator: String::new(),
+    })
+}
+
+fn read_ct_log(path: &Path, url: &str, valid_for: TimeRange) -> Result<LogInstance, Failure> {
+    let broken =
+        |error: &dyn std::fmt::Display| Failure::undecided(format!("{}: {error}", path.display()));
+    let key = PublicKey::from_pem(&files::read_text(path)?).map_err(|error| broken(&error))?;
+    let details = match key.kind() {
+        // CT logs sign without prehash.
+        KeyKind::Ed25519 => Some("PKIX_ED25519"),
+        _ => key.key_details().map(|details| details.name()),
+    };
+    let details = details.ok_or_else(|| broken(&"no CT log has such a key"))?;
+    let id = log_core::hash::sha256(key.spki_der());
+    Ok(LogInstance {
+        base_url: url.to_owned(),
+        hash_algorithm: "SHA2_256".to_owned(),
+        public_key: KeyInstance {
+            raw_bytes: Bytes::from(key.spki_der()),
+            key_details: details.to_owned(),
+            valid_for,
+        },
+        log_id: Some(LogId { key_id: Bytes(id.as_bytes().to_vec()) }),
+        checkpoint_key_id: None,
+        operator: String::new(),
+    })
+}
+
+fn write_json(path: &Path, value: &Value) -> Result<(), Failure> {
+    files::write(path, format!("{value:#}\n").as_bytes())
+}
