@@ -1,0 +1,29 @@
+# sigstore-js: keyless through its libraries, with their default time limit of 5 s for an answer.
+
+sigstore_js() {
+  node "$JS_HOME/client.mjs" "$@"
+}
+
+sign_sigstore_js() {
+  sigstore_js sign messageSignature "$TRUST" "$TOKEN" "$1" "$2"
+}
+
+# Sends the older dsse request, as this library does to this day.
+attest_sigstore_js() {
+  sigstore_js sign dsseEnvelope "$TRUST" "$TOKEN" "$1" "$2"
+}
+
+verify_sigstore_js() {
+  sigstore_js verify "$TRUST" "$1" "$2" "${3-$IDENTITY}" "$ISSUER"
+}
+
+REFUSAL_sigstore_js='VerificationError|PolicyError|ValidationError|another file|Error : invalid (v0.. )?bundle'
+
+check_sigstore_js() {
+  local bundle=$WORK/bundles/sigstore-js.json
+  local attestation=$WORK/attestations/sigstore-js.json
+  check sigstore-js "signs a file" sign_sigstore_js "$ARTIFACT" "$bundle"
+  check_verifier sigstore-js "$bundle" "it"
+  check sigstore-js "attests, with a dsse request" attest_sigstore_js "$ARTIFACT" "$attestation"
+  check_verifier sigstore-js "$attestation" "the attestation"
+}

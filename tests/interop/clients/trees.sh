@@ -1,0 +1,56 @@
+# The readers of whole trees: golang.org/x/mod/sumdb/tlog, in our program around it, and Tessera's
+# fsck.
+
+# How many entries the large log had at the older of its two checkpoints.
+OLDER_ENTRIES=40000
+
+# The large log is filled once a run, by whichever client comes first: two checkpoints, and partial
+# tiles at every level.
+fill_log() {
+  [ ! -e "$WORK/filled" ] || return 0
+  local all=${INTEROP_ENTRIES-100003} older=$OLDER_ENTRIES
+  [ "$all" -gt "$older" ] || older=$((all / 2))
+  fill 0 "$older" &&
+    "$BUILT/reader" --url "$RAW_URL" --vkey "$TRUST/raw.vkey" --save "$WORK/older" &&
+    fill "$older" $((all - older)) && touch "$WORK/filled"
+}
+
+fill() {
+  "$BUILT/filler" --url "$RAW_URL/add" --first "$1" --count "$2" --leaves "$WORK/leaves"
+}
+
+check_tessera() {
+  CHECK_SECONDS=400 check tessera "has a log filled with ${INTEROP_ENTRIES-100003} entries" fill_log
+  check tessera "fsck of the raw log" fsck --storage_url="$RAW_URL/" --public_key="$TRUST/raw.vkey"
+  check tessera "fsck of the rekor-v2 log" \
+    fsck --storage_url="$URL/" --public_key="$TRUST/rekor-v2.vkey"
+  refuse tessera "another log's key" 'no verifiable signatures' \
+    fsck --storage_url="$RAW_URL/" --public_key="$TRUST/rekor-v2.vkey"
+}
+
+# It exits with 0 whatever it finds, so its last words decide.
+fsck() {
+  "$FSCK" --ui=false --N=8 "$@" 2>&1 | tee "$WORK/fsck.log"
+  grep -q "Successfully fsck'd log with size [1-9]" "$WORK/fsck.log"
+}
+
+check_tlog() {
+  local base older=() file
+  CHECK_SECONDS=400 check tlog "has a log filled with ${INTEROP_ENTRIES-100003} entries" fill_log
+  check tlog "recomputes the raw tree, and proves the older checkpoint" \
+    "$BUILT/reader" --url "$RAW_URL" --vkey "$TRUST/raw.vkey" --leaves "$WORK/leaves" \
+    --old "$WORK/older"
+  for file in "$WORK"/checkpoints/*; do
+    if [ -e "$file" ]; then older+=(--old "$file"); fi
+  done
+  for base in "$URL" "$URL/api/v2" "$URL/logs/rekor-v2"; do
+    check tlog "recomputes the rekor-v2 tree at ${base#"$URL"}/ and proves its past" \
+      "$BUILT/reader" --url "$base" --vkey "$TRUST/rekor-v2.vkey" ${older[@]+"${older[@]}"}
+  done
+  refuse tlog "another log's key" 'no verifiable signatures' \
+    "$BUILT/reader" --url "$RAW_URL" --vkey "$TRUST/rekor-v2.vkey"
+  refuse tlog "another log's checkpoint" 'no verifiable signatures' \
+    "$BUILT/reader" --url "$URL" --vkey "$TRUST/rekor-v2.vkey" --old "$WORK/older"
+  refuse tlog "leaves that were not submitted" 'are expected' \
+    "$BUILT/reader" --url "$URL" --vkey "$TRUST/rekor-v2.vkey" --leaves "$WORK/leaves"
+}

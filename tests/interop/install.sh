@@ -1,0 +1,150 @@
+# Installs what the checks need. Sourced by run. Every install_CLIENT returns 1, after one line that
+# says why, when its client cannot be had here, and costs next to nothing when it is there already.
+
+COSIGN_VERSION=v3.1.3
+TESSERA_VERSION=v1.0.4
+GO_MINOR_MIN=26
+NODE_MAJOR_MIN=20
+
+CACHE=${XDG_CACHE_HOME:-$HOME/.cache}/cairn/interop
+REPO=$(cd ../.. && pwd)
+BUILT=$REPO/target/interop
+
+# Go fetches no other toolchain, and stamps no version that would ask git.
+export GOTOOLCHAIN=local GOFLAGS="-buildvcs=false -mod=readonly"
+
+say() { printf 'interop: %s\n' "$*" >&2; }
+
+# building WHAT COMMAND... runs a build quietly and shows its end if it fails.
+building() {
+  local what=$1 started=$SECONDS log
+  shift
+  log=$(mktemp)
+  say "installing $what"
+  if "$@" >"$log" 2>&1; then
+    if [ $((SECONDS - started)) -ge 5 ]; then say "installed $what in $((SECONDS - started)) s"; fi
+    rm -f "$log"
+  else
+    say "could not install $what; the last lines of $log say:"
+    tail -n 15 "$log" >&2
+    return 1
+  fi
+}
+
+# apt PACKAGE... installs Debian packages where that is possible, and fails silently elsewhere.
+apt() {
+  [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null || return 1
+  apt-get install -y --no-install-recommends "$@" >/dev/null 2>&1 ||
+    { apt-get update && apt-get install -y --no-install-recommends "$@"; } >/dev/null 2>&1
+}
+
+need_go() {
+  local version=0
+  if command -v go >/dev/null; then
+    version=$(go env GOVERSION | sed -n 's/^go1\.\([0-9]*\).*/\1/p')
+  fi
+  if [ "${version:-0}" -lt "$GO_MINOR_MIN" ]; then
+    say "Go 1.$GO_MINOR_MIN or newer is needed; Debian's own package is older"
+    return 1
+  fi
+}
+
+need_python() {
+  python3 -c 'import ensurepip, venv' 2>/dev/null || apt python3 python3-venv || true
+  if ! python3 -c 'import ensurepip, venv' 2>/dev/null; then
+    say "python3 with venv is needed; on Debian: apt-get install python3-venv"
+    return 1
+  fi
+}
+
+need_node() {
+  command -v npm >/dev/null || apt nodejs npm || true
+  local major=0
+  if command -v npm >/dev/null; then major=$(node -p 'process.versions.node.split(".")[0]'); fi
+  if [ "$major" -lt "$NODE_MAJOR_MIN" ]; then
+    say "node $NODE_MAJOR_MIN or newer and npm are needed; on Debian 13: apt-get install nodejs npm"
+    return 1
+  fi
+}
+
+# Our own Go programs: the services around a log, and the readers. Nothing works without the former.
+install_go_tools() {
+  need_go || exit 1
+  building "the stand-in services and readers" build_go_tools || exit 1
+}
+
+build_go_tools() {
+  (cd standin && go build -o "$BUILT/standin" .) &&
+    (cd go && go build -o "$BUILT/" ./reader ./filler ./tamper)
+}
+
+install_cairn() {
+  if [ -z "${CAIRN_BIN-}" ]; then
+    building "cairn-server and cairn" build_cairn || exit 1
+    CAIRN_BIN=$REPO/target/debug
+  fi
+  CAIRN_BIN=$(cd "$CAIRN_BIN" && pwd)
+}
+
+build_cairn() {
+  (
+    cd "$REPO" && eval "$(ops/rocksdb/build.sh)" &&
+      cargo build --locked -p log-server -p log-cli
+  )
+}
+
+install_cosign() {
+  go_install cosign "$COSIGN_VERSION" github.com/sigstore/cosign/v3/cmd/cosign
+}
+
+install_tessera() {
+  go_install fsck "$TESSERA_VERSION" github.com/transparency-dev/tessera/cmd/fsck
+}
+
+# go_install NAME VERSION PACKAGE leaves the program at $CACHE/bin/NAME-VERSION.
+go_install() {
+  local to=$CACHE/bin/$1-$2
+  [ -x "$to" ] && return
+  building "$1 $2 (cosign takes about 9 minutes of one core)" \
+    env GOBIN="$CACHE/bin/part" GOFLAGS=-buildvcs=false go install "$3@$2" || return 1
+  mv "$CACHE/bin/part/$1" "$to"
+}
+
+# A directory is named after all that decides its content.
+install_sigstore_python() {
+  need_python || return 1
+  local key
+  key=$( (python3 -V && cat python/requirements.txt) | sha256sum | cut -c1-12)
+  export PYTHON_HOME=$CACHE/python-$key
+  [ -e "$PYTHON_HOME/complete" ] || building "sigstore-python" build_python
+}
+
+build_python() {
+  rm -rf "$PYTHON_HOME" && python3 -m venv "$PYTHON_HOME" &&
+    "$PYTHON_HOME/bin/pip" install --disable-pip-version-check --require-hashes \
+      --only-binary :all: -r python/requirements.txt && touch "$PYTHON_HOME/complete"
+}
+
+install_sigstore_js() {
+  need_node || return 1
+  local key
+  key=$( (node -v && cat js/package-lock.json) | sha256sum | cut -c1-12)
+  export JS_HOME=$CACHE/js-$key
+  [ -d "$JS_HOME/node_modules" ] || building "sigstore-js" build_js || return 1
+  # Node looks for the modules beside the program.
+  cp js/client.mjs "$JS_HOME/"
+}
+
+build_js() {
+  rm -rf "$JS_HOME.part" && mkdir "$JS_HOME.part" && cp js/package*.json "$JS_HOME.part/" &&
+    (cd "$JS_HOME.part" && npm ci --ignore-scripts --no-audit --no-fund) &&
+    mv "$JS_HOME.part" "$JS_HOME"
+}
+
+install_sigstore_rust() {
+  building "sigstore-rust (about 6 minutes of one core the first time)" \
+    cargo build --locked --manifest-path rust/Cargo.toml --target-dir "$BUILT"
+}
+
+# Its programs are built with our own tools.
+install_tlog() { :; }

@@ -1,0 +1,3 @@
+module cairn.test/standin
+
+go 1.24
