@@ -36,7 +36,7 @@ test: format deny lint docs unit ## Every check: format, deny, lint, docs, tests
 	@echo "make test: every check passed"
 
 .PHONY: demo
-demo: setup ## Start a log, sign and log a file, verify it offline, catch a forgery
+demo: build ## Start a log, sign and log a file, verify it offline, catch a forgery
 	ops/demo.sh
 
 .PHONY: run

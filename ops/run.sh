@@ -6,6 +6,8 @@ cd "$(dirname "$0")/.."
 bin=${CARGO_TARGET_DIR:-target}/release
 data=out/run
 listen=${LISTEN:-127.0.0.1:3000}
+# Clients compare the host of this URL with the log's origin.
+url=http://localhost:${listen##*:}
 
 if [ ! -f "$data/cairn.toml" ]; then
   mkdir -p "$(dirname "$data")"
@@ -13,13 +15,13 @@ if [ ! -f "$data/cairn.toml" ]; then
 fi
 cat <<TEXT
 
-A log is about to be served on http://$listen (data: $data, Ctrl-C stops it). In another terminal:
+A log is about to be served on $url (data: $data, Ctrl-C stops it). In another terminal:
 
-  $bin/cairn trust export --url http://$listen --out out/trust
-  $bin/cairn keygen --help
-  $bin/cairn submit --url http://$listen --key KEY FILE --bundle FILE.bundle
-  $bin/cairn verify --bundle FILE.bundle --trusted-root out/trust/trusted_root.json --key PUB FILE
-  curl http://$listen/checkpoint
+  $bin/cairn trust export --url $url --out out/trust
+  $bin/cairn keygen --out out/key
+  $bin/cairn submit --url $url --key out/key README.md --bundle out/README.bundle
+  $bin/cairn verify --bundle out/README.bundle --trusted-root out/trust/trusted_root.json --key out/key.pub README.md
+  curl $url/checkpoint
 
 TEXT
 exec "$bin/cairn-server" serve --data-dir "$data" --listen "$listen"

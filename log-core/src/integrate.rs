@@ -151,7 +151,8 @@ impl RightEdge {
     }
 
     /// Rebuilds the edge of what [`RightEdge::parts`] named: first the leaf hashes, then the roots
-    /// of full tiles, level by level. The caller compares the root with the one it knows.
+    /// of full tiles, level by level. The caller compares the root with the one it knows. The
+    /// empty tree has one empty level, which may be left out.
     ///
     /// # Errors
     /// The size is above [`TreeSize::MAX_SIGNED`], or there are more or fewer levels, or hashes in
@@ -159,6 +160,9 @@ impl RightEdge {
     pub fn rebuild(size: TreeSize, levels: Vec<Vec<Hash>>) -> Result<Self, EdgeError> {
         if size > TreeSize::MAX_SIGNED {
             return Err(EdgeError::TooLarge { size });
+        }
+        if size.get() == 0 && levels.is_empty() {
+            return Ok(Self::empty());
         }
         let expected = usize::from(level_count(size));
         if levels.len() != expected {

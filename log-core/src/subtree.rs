@@ -30,7 +30,7 @@ impl Subtree {
             return None;
         }
         let aligned = match (end - start).checked_next_power_of_two() {
-            Some(width) => start % width == 0,
+            Some(width) => start.is_multiple_of(width),
             // More than 2^63 leaves: the next power of two is 2^64.
             None => start == 0,
         };

@@ -350,7 +350,7 @@ pub(crate) fn hashes_at(level: u8, size: TreeSize) -> u64 {
 
 /// Where a row begins in `TileNodes::nodes`: below it lie 256 + 128 + ... hashes.
 const fn row_start(height: u8) -> usize {
-    2 * ROW_LEN - (2 * ROW_LEN >> height)
+    2 * ROW_LEN - ((2 * ROW_LEN) >> height)
 }
 
 const fn is_width(width: u16) -> bool {
@@ -407,7 +407,8 @@ fn parse_groups(text: &str) -> Option<u64> {
     let mut index = 0u64;
     for group in before.into_iter().flat_map(|before| before.split('/')) {
         // A leading group of zeros would be a second path of the same tile.
-        let group = parse_group(group.strip_prefix('x')?).filter(|group| index + group > 0)?;
+        let group =
+            parse_group(group.strip_prefix('x')?).filter(|group| index > 0 || *group > 0)?;
         index = index.checked_mul(1000)?.checked_add(group)?;
     }
     index.checked_mul(1000)?.checked_add(parse_group(last)?)

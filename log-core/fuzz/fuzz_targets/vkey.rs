@@ -4,11 +4,11 @@
 use libfuzzer_sys::fuzz_target;
 use log_core::VerifierKey;
 
-fuzz_target!(|input: (&[u8], &str)| {
-    let (signature, vkey) = input;
+fuzz_target!(|text: &str| {
+    // What follows the first line stands for a signature.
+    let (vkey, signature) = text.split_once('\n').unwrap_or((text, ""));
     let Ok(key) = VerifierKey::parse(vkey) else { return };
     assert_eq!(key.to_string(), vkey);
-    let _ = key.verify(vkey.as_bytes(), signature);
-    let ends_with_key = key.spki_der().ends_with(&key.public_key_bytes());
-    assert!(ends_with_key);
+    assert!(key.spki_der().ends_with(&key.public_key_bytes()));
+    let _ = key.verify(b"text\n", signature.as_bytes());
 });

@@ -70,8 +70,7 @@ fn inclusion() {
                 let nodes: Vec<Hash> = plan.nodes().iter().map(node).collect();
                 let proof = InclusionProof::build(&plan, &nodes).unwrap();
                 proof.verify(&tree.leaf(index), in_subtree, &head).unwrap();
-                let leaf = tree.leaf(index);
-                write!(lines, "{index} [{start}, {end}) {leaf}").unwrap();
+                write!(lines, "{index} [{start}, {end})").unwrap();
                 add_hashes(&mut lines, proof.hashes());
             }
         }

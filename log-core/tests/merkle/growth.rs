@@ -222,9 +222,10 @@ fn hashes_that_do_not_fit_the_size_make_no_edge() {
         RightEdge::rebuild(TreeSize::new(size), levels)
     };
     assert_eq!(rebuild(0, &[0]), Ok(RightEdge::empty()));
+    assert_eq!(rebuild(0, &[]), Ok(RightEdge::empty()));
     assert!(rebuild(257, &[1, 1]).is_ok());
     let levels = |expected, got| Err(EdgeError::Levels { expected, got });
-    assert_eq!(rebuild(0, &[]), levels(1, 0));
+    assert_eq!(rebuild(1, &[]), levels(1, 0));
     assert_eq!(rebuild(0, &[0, 0]), levels(1, 2));
     assert_eq!(rebuild(257, &[1]), levels(2, 1));
     assert_eq!(rebuild(257, &[1, 1, 0]), levels(2, 3));

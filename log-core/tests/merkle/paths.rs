@@ -110,6 +110,7 @@ fn each_part_of_a_path_is_checked() {
         ("tile/0/000.p", Index),
         // 2^64.
         ("tile/0/x018/x446/x744/x073/x709/x551/616", Index),
+        ("tile/0/x018/x446/x744/x073/x709/x551/x615/x001/000", Index),
         ("tile/0/x001/x000/x000/x000/x000/x000/x000/000", Index),
         ("tile/0/000.p/", Width),
         ("tile/0/000.p/0", Width),
