@@ -142,7 +142,7 @@ impl Hosted {
             personality,
             pool_leaves_max: config.pool_leaves_max,
         };
-        let state = LogDirectory::new(data_dir, &config.name).open(
+        let state = LogDirectory::of(data_dir, config).open(
             settings,
             config.headroom_bytes,
             rocks,

@@ -212,8 +212,60 @@ const RAW_SETTINGS: &str = "\
 ";
 
 const EVERY_LOG_SETTINGS: &str = "\
+# The file that remembers the newest head outside the store; move it to another disk with the server
+# stopped, and say here where it is.
+# anchor = \"/another/disk/anchor\"
 # Entries that may wait for a batch; one more is answered 503.
 # pool_leaves_max = 4096
 # Free space on the disk below which no entry is taken, in bytes.
 # headroom_bytes = 536870912
 ";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn new_log(personality: Personality) -> NewLog<'static> {
+        let created = "2026-01-01T00:00:00Z".parse().expect("a time");
+        NewLog { name: "one", personality, origin: None, birth: Birth::random(), created }
+    }
+
+    /// The template with every commented setting in force.
+    fn uncommented(text: &str) -> String {
+        let is_setting = |line: &str| {
+            line.split_once(" = ").is_some_and(|(key, _)| {
+                key.starts_with("# ") && !key[2..].contains(|c: char| c != '_' && !c.is_lowercase())
+            })
+        };
+        let lines = text.lines().map(|line| if is_setting(line) { &line[2..] } else { line });
+        lines.map(|line| format!("{line}\n")).collect()
+    }
+
+    #[test]
+    fn the_template_explains_every_setting_with_its_real_default() {
+        for personality in [Personality::RekorV2, Personality::Raw] {
+            let log = log_section(&new_log(personality), "one.example");
+            let bare = Config::parse(&format!("{SERVER_SECTION}{log}")).expect("the template");
+            let full = uncommented(&format!("{SERVER_SECTION}{log}"));
+            let mut full = Config::parse(&full).expect("the template, uncommented");
+            // The only example that is not the default.
+            assert!(full.logs[0].anchor.take().is_some());
+            assert_eq!(format!("{bare:?}"), format!("{full:?}"));
+        }
+        let shown = |text: &str, key: &str| text.contains(&format!("# {key} = "));
+        let server = format!("{:?}", crate::config::ServerConfig::default());
+        for key in server.split([' ', '{', '}']).filter_map(|word| word.strip_suffix(':')) {
+            assert!(shown(SERVER_SECTION, key), "{key} is not in the template");
+        }
+    }
+
+    #[test]
+    fn a_host_name_is_nothing_else() {
+        for bad in ["", "a:3000", "https://a", "a/b", "a b", "a+b", "\u{e9}"] {
+            assert!(check_host(bad).is_err(), "{bad:?}");
+        }
+        for good in ["localhost", "log2025-1.rekor.example.org"] {
+            assert!(check_host(good).is_ok(), "{good:?}");
+        }
+    }
+}

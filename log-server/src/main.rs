@@ -194,10 +194,10 @@ fn run_accept_tail(name: &str, data_dir: &Path, head: &str) -> anyhow::Result<()
     let head = parse_head(head).ok_or_else(|| anyhow!("--head is SIZE:ROOT, the root in hex"))?;
     let _lock = server::lock(data_dir)?;
     let config = Config::load(data_dir)?;
-    if !config.logs.iter().any(|log| log.name == name) {
+    let Some(log) = config.logs.iter().find(|log| log.name == name) else {
         bail!("there is no log {name:?} in {}", data_dir.display());
-    }
-    let directory = LogDirectory::new(data_dir, name);
+    };
+    let directory = LogDirectory::of(data_dir, log);
     tail::accept(&directory, &RocksShared::new(config.server.memory_bytes)?, &head)?;
     println!("{name} goes on at {}:{}", head.size, head.root_hash);
     Ok(())
@@ -230,7 +230,7 @@ fn check_logs(data_dir: &Path, only: Option<&str>) -> anyhow::Result<bool> {
     }
     let mut sound = true;
     for log in config.logs.iter().filter(|log| chosen(&log.name)) {
-        let examined = LogDirectory::new(data_dir, &log.name)
+        let examined = LogDirectory::of(data_dir, log)
             .examine(&log.origin, &rocks)
             .with_context(|| format!("log {}", log.name))?;
         match fsck(&examined.store, examined.log_id, show_progress) {

@@ -14,11 +14,13 @@ mod tiles;
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use futures_util::FutureExt;
 use http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_LENGTH, HOST, HeaderValue};
 use http::{HeaderMap, Method, Request, Response, StatusCode, Uri};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
@@ -84,7 +86,11 @@ impl Api {
         let route = Route::of(request.method(), &path, request.headers());
         let reads = matches!(*request.method(), Method::GET | Method::HEAD);
         let answered = match self.free.try_acquire() {
-            Ok(_permit) => self.route(route, request, peer).await,
+            // A panic is a defect of ours; it must not reach the other requests of a connection.
+            Ok(_permit) => AssertUnwindSafe(self.route(route, request, peer))
+                .catch_unwind()
+                .await
+                .unwrap_or(Err(ApiError::Internal)),
             Err(_) => Err(ApiError::TooManyRequests(self.limits.requests_max)),
         };
         let mut response = answered.unwrap_or_else(|error| refuse(error, route, &id));

@@ -16,6 +16,7 @@ use super::commit::commit_genesis;
 use super::recover::{Identity, Shut, recover};
 use super::signer::{KeyError, Signer};
 use super::{Log, LogSettings, Parts, Surroundings, tail};
+use crate::config::LogConfig;
 use crate::metrics::LogMetrics;
 use crate::store::rocks::{RocksShared, RocksStore};
 use crate::store::space::Space;
@@ -23,7 +24,10 @@ use crate::store::{CommitError, OpenError, Store};
 
 /// The directory of one log, `DIR/logs/NAME`.
 #[derive(Debug, Clone)]
-pub struct LogDirectory(PathBuf);
+pub struct LogDirectory {
+    path: PathBuf,
+    anchor: PathBuf,
+}
 
 /// Why a log was not created. What was made so far is left for the operator to look at.
 #[derive(Debug, thiserror::Error)]
@@ -60,28 +64,38 @@ pub struct Birth {
 }
 
 impl LogDirectory {
-    /// The directory of the log `name` below a data directory.
+    /// The directory of the log `name` below a data directory, with its anchor in it.
     pub fn new(data_dir: &Path, name: &str) -> Self {
-        Self(data_dir.join("logs").join(name))
+        let path = data_dir.join("logs").join(name);
+        Self { anchor: path.join("anchor"), path }
+    }
+
+    /// The directory of a log as its configuration describes it.
+    pub fn of(data_dir: &Path, config: &LogConfig) -> Self {
+        let directory = Self::new(data_dir, &config.name);
+        match &config.anchor {
+            Some(anchor) => Self { anchor: anchor.clone(), ..directory },
+            None => directory,
+        }
     }
 
     /// The log's store.
     pub fn store(&self) -> PathBuf {
-        self.0.join("db")
+        self.path.join("db")
     }
 
     /// The log's private key.
     pub fn key(&self) -> PathBuf {
-        self.0.join("key.pem")
+        self.path.join("key.pem")
     }
 
     fn state_id(&self) -> PathBuf {
-        self.0.join("state-id")
+        self.path.join("state-id")
     }
 
     /// What the log had committed when it was last seen, outside the store.
-    pub fn anchor(&self) -> PathBuf {
-        self.0.join("anchor")
+    pub fn anchor(&self) -> &Path {
+        &self.anchor
     }
 
     /// Makes a new log of size 0.
@@ -94,10 +108,10 @@ impl LogDirectory {
         birth: &Birth,
         rocks: &RocksShared,
     ) -> Result<VerifierKey, CreateError> {
-        if self.0.exists() {
-            return Err(CreateError::Exists(self.0.clone()));
+        if self.path.exists() {
+            return Err(CreateError::Exists(self.path.clone()));
         }
-        fs::create_dir_all(&self.0).map_err(|source| self.file(&self.0, source))?;
+        fs::create_dir_all(&self.path).map_err(|source| self.file(&self.path, source))?;
         let key = Signer::create(&self.key(), origin, &birth.key_seed)?.verifier_key();
         let state_id = self.state_id();
         write_synced(&state_id, format!("{}\n", hex(&birth.state_id)).as_bytes())
@@ -106,10 +120,9 @@ impl LogDirectory {
         let head = commit_genesis(&store, key.full_id_hash(), birth.state_id)?;
         // From here the store is a log of size 0. Without its anchor it would not open, so a crash
         // in between leaves a directory that has to be removed by hand, and no signature.
-        let anchor = self.anchor();
-        Anchor::create(&anchor, &head)
-            .and_then(|_| File::open(&self.0)?.sync_all())
-            .map_err(|source| self.file(&anchor, source))?;
+        Anchor::create(&self.anchor, &head)
+            .and_then(|_| File::open(&self.path)?.sync_all())
+            .map_err(|source| self.file(&self.anchor, source))?;
         Ok(key)
     }
 
@@ -129,7 +142,7 @@ impl LogDirectory {
             .map_err(|error| Shut::File(error.to_string()))?;
         let identity = self.identity(&signer.verifier_key())?;
         let anchor =
-            Anchor::open(&self.anchor()).map_err(|error| Shut::Anchor(error.to_string()))?;
+            Anchor::open(self.anchor()).map_err(|error| Shut::Anchor(error.to_string()))?;
         let newest = anchor.newest();
         let store = self.open_store(rocks, &newest.tree)?;
         let recovered = recover(&store, &identity, &newest)?;

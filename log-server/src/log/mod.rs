@@ -81,6 +81,9 @@ pub enum Fatal {
     /// The anchor cannot be written, so a lost store would not be noticed.
     #[error("the anchor cannot be written: {0}")]
     Anchor(std::io::Error),
+    /// The sequencer met a state that its own code holds to be impossible.
+    #[error("the sequencer panicked; what it said stands above")]
+    Panicked,
     /// A proof that was about to be answered does not verify against the published root.
     #[error("a proof does not verify: {0}")]
     Proof(String),
@@ -181,7 +184,7 @@ impl Log {
             anchor: Arc::clone(&anchor),
         };
         let threads = vec![
-            spawn(&settings.name, "sequencer", move || sequencer.run())?,
+            spawn_sequencer(&shared, sequencer)?,
             spawn_anchor_sync(&settings.name, &shared, &anchor)?,
         ];
         Ok(Self { settings, key, frozen, shared, anchor, threads: Mutex::new(threads) })
@@ -274,6 +277,18 @@ fn spawn(
     body: impl FnOnce() + Send + 'static,
 ) -> std::io::Result<JoinHandle<()>> {
     std::thread::Builder::new().name(format!("{role} {log}")).spawn(body)
+}
+
+/// Runs the sequencer. A panic in it is as fatal as any other doubt: without it the log would go on
+/// to take entries that nobody sequences.
+fn spawn_sequencer(shared: &Arc<Shared>, sequencer: Sequencer) -> std::io::Result<JoinHandle<()>> {
+    let watched = Arc::clone(shared);
+    spawn(&shared.name, "sequencer", move || {
+        let run = std::panic::AssertUnwindSafe(|| sequencer.run());
+        if std::panic::catch_unwind(run).is_err() {
+            watched.fail(Fatal::Panicked);
+        }
+    })
 }
 
 /// Syncs the anchor off the commit thread until the log stops.

@@ -47,7 +47,7 @@ pub fn accept(directory: &LogDirectory, rocks: &RocksShared, named: &TreeHead) -
     }
     // The anchor first: with the old one the accepted store would stay shut, and with the new one
     // the torn store is still refused.
-    Anchor::replace(&directory.anchor(), &head).map_err(|error| Shut::Anchor(error.to_string()))?;
+    Anchor::replace(directory.anchor(), &head).map_err(|error| Shut::Anchor(error.to_string()))?;
     swap(&store).map_err(|error| Shut::File(format!("{}: {error}", store.display())))
 }
 
