@@ -31,12 +31,17 @@ setup: ## Look for what the build needs; install it on Debian as root, else say 
 build: setup ## Release binaries in target/release
 	$(CARGO) build --release --workspace --locked
 
+# The build that the tests use too: a newcomer compiles one profile, not two.
+.PHONY: dev-build
+dev-build: setup
+	$(CARGO) build --workspace --locked
+
 .PHONY: test
 test: format deny lint docs unit ## Every check: format, deny, lint, docs, tests, tidy
 	@echo "make test: every check passed"
 
 .PHONY: demo
-demo: build ## Start a log, sign and log a file, verify it offline, catch a forgery
+demo: dev-build ## Start a log, sign and log a file, verify it offline, catch a forgery
 	ops/demo.sh
 
 .PHONY: run
@@ -75,7 +80,7 @@ $(CARGO_DENY):
 
 ##@ More
 .PHONY: interop
-interop: build ## Real foreign clients against a server started for the run
+interop: dev-build ## Real foreign clients against a server started for the run
 	tests/interop/run
 
 .PHONY: fuzz-smoke

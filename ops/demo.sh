@@ -4,8 +4,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-bin="$PWD/${CARGO_TARGET_DIR:-target}/release"
-case "${CARGO_TARGET_DIR:-}" in /*) bin="$CARGO_TARGET_DIR/release" ;; esac
+bin="$PWD/target/debug"
+[ -z "${CARGO_TARGET_DIR:-}" ] || bin=$(realpath "$CARGO_TARGET_DIR")/debug
 work=$(mktemp -d "${TMPDIR:-/tmp}/cairn-demo.XXXXXX")
 server=""
 finish() {

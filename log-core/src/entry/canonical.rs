@@ -74,10 +74,9 @@ pub(super) fn decode(leaf: &[u8]) -> Result<Entry, EntryError> {
             Ok(Entry::HashedRekord(HashedRekord { algorithm, digest, signature }))
         }
         (Dsse::KIND, Spec { hashed_rekord: None, dsse: Some(spec) }) => {
-            let (algorithm, digest) = decode_digest(&spec.payload_hash)?;
-            let payload_hash = Hash::from_slice(&digest)
-                .filter(|_| algorithm == HashAlgorithm::Sha2_256)
-                .ok_or(EntryError::BadDigest)?;
+            // Of the algorithms that have a name only SHA-256 gives 32 bytes.
+            let (_, digest) = decode_digest(&spec.payload_hash)?;
+            let payload_hash = Hash::from_slice(&digest).ok_or(EntryError::BadDigest)?;
             if spec.signatures.is_empty() {
                 return Err(EntryError::BadSignature);
             }

@@ -224,8 +224,12 @@ fn other_kinds_and_values_are_refused() {
     let dsse = |leaf: Leaf| String::from_utf8(leaf.as_bytes().to_vec()).unwrap();
     let unsigned = dsse(self::dsse(&[]).to_leaf().unwrap());
     assert_eq!(Entry::parse(unsigned.as_bytes()), Err(EntryError::BadSignature));
-    let payload = dsse(self::dsse(&[b"a"]).to_leaf().unwrap()).replace("SHA2_256", "SHA2_512");
-    assert_eq!(Entry::parse(payload.as_bytes()), Err(EntryError::BadDigest));
+    let short = dsse(self::dsse(&[b"a"]).to_leaf().unwrap()).replace("SHA2_256", "SHA2_512");
+    let digest = STANDARD.encode([7; 64]);
+    let long = short.replace(&Hash::EMPTY_ROOT.to_base64(), &digest);
+    for payload in [short, long] {
+        assert_eq!(Entry::parse(payload.as_bytes()), Err(EntryError::BadDigest), "{payload}");
+    }
 }
 
 #[test]

@@ -76,7 +76,10 @@ fn malformed_verifier_keys_are_refused() {
     let p256 = hex(text(&vectors("c2sp.json")["keys"]["p256"], "spki_hex"));
     let of = |bytes: &[u8]| format!("{name}+{id}+{}", STANDARD.encode(bytes));
     let wide: String = id.to_uppercase();
-    let mut compressed = [&[2], &p256[..26], &[2], &p256[27..59]].concat();
+    // A point that is good in itself, behind the lengths of an uncompressed one; then behind its own.
+    let tag = 2 | p256[90] & 1;
+    let long_frame = [&[2], &p256[..26], &[tag], &p256[27..59]].concat();
+    let mut compressed = long_frame.clone();
     (compressed[2], compressed[25]) = (0x39, 0x22);
     let mut off_curve = [&[2], &p256[..]].concat();
     *off_curve.last_mut().unwrap() ^= 1;
@@ -99,6 +102,7 @@ fn malformed_verifier_keys_are_refused() {
         (of(&[2; 92]), VerifierKeyError::BadKey),
         (of(&compressed), VerifierKeyError::BadKey),
         (of(&off_curve), VerifierKeyError::BadKey),
+        (of(&long_frame), VerifierKeyError::BadKey),
         (of(&[[2].as_slice(), &p256, &[0]].concat()), VerifierKeyError::BadKey),
         (of(&[0; 33]), VerifierKeyError::UnsupportedAlgorithm(0)),
         (of(&[0xff; 33]), VerifierKeyError::UnsupportedAlgorithm(0xff)),
