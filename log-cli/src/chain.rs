@@ -31,12 +31,16 @@ pub fn verify_chain(
     let certificates = &authority.cert_chain.certificates;
     let (root, intermediates) = certificates.split_last().ok_or(ChainError::NoCertificates)?;
     check_validity(&root.raw_bytes.0, time)?;
+    // The signer must be certified for the use; authorities in between may leave it open.
+    if !has_extended_key_usage(leaf)? {
+        return Err(ChainError::NoUsage);
+    }
     let root = CertificateDer::from(root.raw_bytes.0.as_slice());
     let intermediates: Vec<_> = intermediates
         .iter()
         .map(|certificate| CertificateDer::from(certificate.raw_bytes.0.as_slice()))
         .collect();
-    let anchors = [anchor_from_trusted_cert(&root).map_err(ChainError::Root)?];
+    let anchors = [anchor_from_trusted_cert(&root).map_err(ChainError::Broken)?];
     let seconds = u64::try_from(time.as_second()).map_err(|_| ChainError::AuthorityTime)?;
     let leaf = CertificateDer::from(leaf);
     let leaf = EndEntityCert::try_from(&leaf).map_err(ChainError::Leaf)?;
@@ -45,7 +49,7 @@ pub fn verify_chain(
         &anchors,
         &intermediates,
         UnixTime::since_unix_epoch(Duration::from_secs(seconds)),
-        KeyUsage::required(usage),
+        KeyUsage::required_if_present(usage),
         None,
         None,
     );
@@ -85,12 +89,15 @@ pub enum ChainError {
     /// The authority has no certificate.
     #[error("an authority of the trusted root has no certificate")]
     NoCertificates,
-    /// The root is broken.
-    #[error("the root certificate is unusable: {0}")]
-    Root(webpki::Error),
+    /// A certificate is broken.
+    #[error("a certificate is unusable: {0}")]
+    Broken(webpki::Error),
     /// The root was not valid at that time.
     #[error("the root certificate is not valid at the time of the signature")]
     RootTime,
+    /// The certificate does not say what it is for.
+    #[error("the certificate does not chain to the authority: it has no extended key usage")]
+    NoUsage,
     /// The certificate is broken, not for this use, not valid then, or of somebody else.
     #[error("the certificate does not chain to the authority: {0}")]
     Leaf(webpki::Error),
@@ -109,9 +116,16 @@ fn check_validity(root: &[u8], time: Timestamp) -> Result<(), ChainError> {
     if (not_before..=not_after).contains(&seconds) { Ok(()) } else { Err(ChainError::RootTime) }
 }
 
-fn parse(certificate: &[u8]) -> Result<Certificate, ChainError> {
-    Certificate::from_der(certificate).map_err(|_| ChainError::Root(webpki::Error::BadDer))
+fn has_extended_key_usage(certificate: &[u8]) -> Result<bool, ChainError> {
+    let certificate = parse(certificate)?;
+    let extensions = certificate.tbs_certificate().extensions();
+    Ok(extensions.is_some_and(|all| all.iter().any(|one| one.extn_id == EXTENDED_KEY_USAGE)))
 }
 
+fn parse(certificate: &[u8]) -> Result<Certificate, ChainError> {
+    Certificate::from_der(certificate).map_err(|_| ChainError::Broken(webpki::Error::BadDer))
+}
+
+const EXTENDED_KEY_USAGE: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.37");
 const ORGANIZATION: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.10");
 const COMMON_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.3");

@@ -60,7 +60,8 @@ impl LogClient {
     /// A client of the server at this URL; reads go to the log that its root serves.
     pub fn new(url: &str) -> Result<Self, ClientError> {
         let parsed = Url::parse(url).map_err(|_| ClientError::Url(url.to_owned()))?;
-        if !matches!(parsed.scheme(), "http" | "https") || parsed.host_str().is_none() {
+        let extended = parsed.query().is_some() || parsed.fragment().is_some();
+        if !matches!(parsed.scheme(), "http" | "https") || !parsed.has_host() || extended {
             return Err(ClientError::Url(url.to_owned()));
         }
         Ok(Self { http: http_client()?, base: url.trim_end_matches('/').to_owned() })
@@ -161,7 +162,7 @@ pub fn request_timestamp(url: &str, request_der: Vec<u8>) -> Result<Vec<u8>, Cli
 /// Why there is no answer, or not the one that was asked for.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
-    /// Not an http or https URL with a host.
+    /// Not an http or https URL that paths can be appended to.
     #[error("not an http or https URL: `{0}`")]
     Url(String),
     /// Not a name that a log can have.

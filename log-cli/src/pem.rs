@@ -10,7 +10,7 @@ pub fn pem_blocks(text: &str, label: &str) -> Result<Vec<Vec<u8>>, PemError> {
         let tail = &rest[start..];
         let stop = tail.find(&end).ok_or(PemError::Broken)? + end.len();
         let (_, bytes) =
-            der::pem::decode_vec(tail[..stop].as_bytes()).map_err(|_| PemError::Broken)?;
+            der::pem::decode_vec(&tail.as_bytes()[..stop]).map_err(|_| PemError::Broken)?;
         blocks.push(bytes);
         rest = &tail[stop..];
     }

@@ -1,6 +1,7 @@
 //! The pieces of protobuf's JSON mapping that bundles and trusted roots need.
 //!
-//! In scope: bytes as base64, 64-bit integers as strings, `null` as unset. Reading is lenient where the mapping says so, writing is canonical.
+//! In scope: bytes as base64, 64-bit integers as strings, `null` as unset. Reading is lenient where
+//! the mapping says so, writing is canonical.
 
 use std::fmt;
 
@@ -70,7 +71,6 @@ impl Int64 {
     }
 
     /// Whether the field would be left out of canonical output.
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature serde asks for")]
     pub fn is_zero(&self) -> bool {
         self.0 == 0
     }

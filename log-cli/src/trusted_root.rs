@@ -58,17 +58,6 @@ impl TrustedRoot {
     pub fn log(&self, id: &[u8]) -> Result<Option<TrustedLog>, TrustedRootError> {
         self.tlogs.iter().find(|log| log.has_id(id)).map(TrustedLog::new).transpose()
     }
-
-    /// The transparency log with this origin; `None` if it is not trusted.
-    pub fn log_of_origin(&self, origin: &str) -> Result<Option<TrustedLog>, TrustedRootError> {
-        for log in &self.tlogs {
-            let trusted = TrustedLog::new(log)?;
-            if trusted.origin.as_str() == origin {
-                return Ok(Some(trusted));
-            }
-        }
-        Ok(None)
-    }
 }
 
 /// A log: of artefacts (Rekor) or of certificates (CT).
@@ -160,8 +149,10 @@ pub struct TimeRange {
 }
 
 impl TimeRange {
-    /// From `start` on, without end.
+    /// From `start` on, in whole seconds, without end.
     pub fn since(start: Timestamp) -> Self {
+        // A second too early does no harm; fractions are beyond what some readers take.
+        let start = Timestamp::from_second(start.as_second()).unwrap_or(start);
         Self { start: Some(start.to_string()), end: None }
     }
 

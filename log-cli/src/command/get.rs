@@ -45,11 +45,10 @@ pub fn run(args: &GetArgs) -> Result<Answer, Failure> {
     let (body, proof) = reader.entry(index).map_err(unreadable)?;
     let leaf_hash = hash_leaf(&body);
     let origin = &checkpoint.origin;
-    let mut text = format!(
-        "entry      {index} of {origin}\nleaf hash  {}\nproved     in the tree of size {size}, root {}",
-        leaf_hash.to_base64(),
-        root_hash.to_base64()
-    );
+    let mut text = format!("entry      {index} of {origin}");
+    let _ = write!(text, "\nleaf hash  {}", leaf_hash.to_base64());
+    let root = root_hash.to_base64();
+    let _ = write!(text, "\nproved     in the tree of size {size}, root {root}");
     if trust.is_none() {
         text.push_str("\n           (the log's signature was not verified; give --log-vkey)");
     }

@@ -204,7 +204,7 @@ impl Signed {
 /// What the answer of the log is verified with.
 enum Trust {
     None,
-    Log(LogTrust),
+    Log(Box<LogTrust>),
     Root(Box<TrustedRoot>),
 }
 
@@ -221,7 +221,7 @@ impl Trust {
         let key = files::read_vkey(vkey)?;
         let origin = log_core::Origin::parse(key.name().as_str());
         let origin = origin.map_err(|error| Failure::Usage(error.to_string()))?;
-        Ok(Self::Log(LogTrust { origin, key }))
+        Ok(Self::Log(Box::new(LogTrust { origin, key })))
     }
 
     /// The entry must be the one that was sent, with a proof that leads to the log's checkpoint.
@@ -232,7 +232,7 @@ impl Trust {
         }
         let log = match self {
             Self::None => return entry.verify_unsigned(leaf).map_err(Failure::no),
-            Self::Log(log) => log.clone(),
+            Self::Log(log) => LogTrust::clone(log),
             Self::Root(root) => {
                 let log = root.log(&entry.log_id.key_id.0).map_err(Failure::undecided)?;
                 let log = log.ok_or_else(|| Failure::no("the trusted root lacks this log"))?;

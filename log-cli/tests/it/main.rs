@@ -1,0 +1,17 @@
+//! What `cairn` promises, tried from outside: real vectors, tampered bundles, hostile servers.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    reason = "a panic is how a test fails, and its sizes are small"
+)]
+
+mod binary;
+mod certificates;
+mod fixture;
+mod hostile;
+mod served;
+mod tamper;
+mod timestamps;
+mod vectors;
