@@ -81,15 +81,16 @@ $(CARGO_DENY):
 ##@ More
 .PHONY: interop
 interop: dev-build ## Real foreign clients against a server started for the run
-	tests/interop/run
+	CAIRN_BIN=$(or $(CARGO_TARGET_DIR),target)/debug tests/interop/run
 
 .PHONY: fuzz-smoke
 fuzz-smoke: setup ## Every fuzz target for a few seconds, on the stable toolchain
 	$(ROCKSDB) && ops/fuzz-smoke.sh
 
 .PHONY: bench
-bench: setup ## The benches (benches/README.md says what they measure)
-	$(CARGO) bench --workspace --locked
+bench: build ## The benches, 10 minutes (benches/README.md says what they measure)
+	$(CARGO) bench --workspace --locked --bench core
+	$${CARGO_TARGET_DIR:-target}/release/cairn-bench
 
 .PHONY: proto
 proto: setup ## Generate proto/src/generated again from the .proto files

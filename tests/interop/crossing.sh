@@ -6,7 +6,8 @@ PREDICATE_TYPE=slsaprovenance1
 # predicate prints the name of a file with the smallest provenance that cosign takes.
 predicate() {
   cat >"$WORK/predicate.json" <<'JSON'
-{"buildDefinition":{"buildType":"https://example.test/build/v1","externalParameters":{"source":"example"}},
+{"buildDefinition":{"buildType":"https://example.test/build/v1",
+                    "externalParameters":{"source":"example"}},
  "runDetails":{"builder":{"id":"https://example.test/builder"}}}
 JSON
   echo "$WORK/predicate.json"

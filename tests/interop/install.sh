@@ -79,11 +79,9 @@ build_go_tools() {
 }
 
 install_cairn() {
-  if [ -z "${CAIRN_BIN-}" ]; then
-    building "cairn-server and cairn" build_cairn || exit 1
-    CAIRN_BIN=$REPO/target/debug
-  fi
-  CAIRN_BIN=$(cd "$CAIRN_BIN" && pwd)
+  [ -z "${CAIRN_BIN-}" ] || return 0
+  building "cairn-server and cairn" build_cairn || exit 1
+  CAIRN_BIN=$REPO/target/debug
 }
 
 build_cairn() {
@@ -94,6 +92,7 @@ build_cairn() {
 }
 
 install_cosign() {
+  [ -x "$CACHE/bin/cosign-$COSIGN_VERSION" ] || say "cosign takes about 9 minutes of one core"
   go_install cosign "$COSIGN_VERSION" github.com/sigstore/cosign/v3/cmd/cosign
 }
 
@@ -105,7 +104,7 @@ install_tessera() {
 go_install() {
   local to=$CACHE/bin/$1-$2
   [ -x "$to" ] && return
-  building "$1 $2 (cosign takes about 9 minutes of one core)" \
+  building "$1 $2" \
     env GOBIN="$CACHE/bin/part" GOFLAGS=-buildvcs=false go install "$3@$2" || return 1
   mv "$CACHE/bin/part/$1" "$to"
 }
@@ -142,7 +141,8 @@ build_js() {
 }
 
 install_sigstore_rust() {
-  building "sigstore-rust (about 6 minutes of one core the first time)" \
+  [ -d "$BUILT/debug" ] || say "the sigstore crates take about 6 minutes of one core"
+  building "sigstore-rust" \
     cargo build --locked --manifest-path rust/Cargo.toml --target-dir "$BUILT"
 }
 

@@ -18,9 +18,9 @@ check() {
   fi
 }
 
-# refuse CLIENT WHAT PATTERN COMMAND...: the command has to exit with 1, as all of these do when they
-# mean no, and to say PATTERN (an extended regular expression), so that a mistake in the command
-# line does not pass for a refusal.
+# refuse CLIENT WHAT PATTERN COMMAND...: the command has to exit with 1, as all of these do when
+# they mean no, and to say PATTERN (an extended regular expression), so that a mistake in the
+# command line does not pass for a refusal.
 refuse() {
   local client=$1 what=$2 pattern=$3
   shift 3
@@ -54,7 +54,7 @@ timeout_guard() {
   watchdog=$!
   set +m
   wait "$pid" || status=$?
-  kill -- "-$watchdog" 2>/dev/null || true
+  kill -KILL -- "-$watchdog" 2>/dev/null || true
   wait "$watchdog" 2>/dev/null || true
   return "$status"
 }

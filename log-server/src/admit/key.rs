@@ -1,8 +1,8 @@
 //! The submitter's key, out of a DER SubjectPublicKeyInfo or an X.509 certificate.
 //!
 //! What is read: strict DER without trailing bytes; uncompressed points on P-256, P-384 and P-521;
-//! RSA of 2048, 3072 and 4096 bits; Ed25519. Nothing of a certificate but its key matters: no chain,
-//! no dates, no extensions.
+//! RSA of 2048, 3072 and 4096 bits; Ed25519. Nothing of a certificate but its key matters: neither
+//! chain nor dates nor extensions.
 
 use std::fmt;
 

@@ -19,7 +19,7 @@ pub enum Refusal {
     #[error("invalid dsse request: {0}")]
     InvalidDsse(Reason),
     /// The request has no entry of a kind that this log takes.
-    #[error("invalid type, must be {}", if *.dsse_on { "either hashedrekord or dsse" } else { "hashedrekord" })]
+    #[error("invalid type, must be {}", kinds(*.dsse_on))]
     NoSpec {
         /// Whether this log takes `dsse`.
         dsse_on: bool,
@@ -27,6 +27,10 @@ pub enum Refusal {
     /// The entry is longer than an entry bundle can hold.
     #[error("the canonical entry is longer than {LEAF_BYTES_MAX} bytes")]
     LeafTooLong,
+}
+
+fn kinds(dsse_on: bool) -> &'static str {
+    if dsse_on { "either hashedrekord or dsse" } else { "hashedrekord" }
 }
 
 /// What is wrong with an entry.

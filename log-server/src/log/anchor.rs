@@ -1,10 +1,10 @@
 //! The anchor: the newest committed head once more, in a file outside the store.
 //!
 //! A store that lost its tail opens without complaint and with an older head; the anchor then knows
-//! a newer one. It is two slots of 512 bytes, each with a checksum. A slot is written in place after
-//! each commit and synced from time to time; the slot that was synced last is never written until
-//! the other one is on the disk, so that a power cut spoils at most one of them. FORMAT.md prints
-//! the layout.
+//! a newer one. It is two slots of 512 bytes, each with a checksum. A slot is written in place
+//! after each commit and synced from time to time; the slot that was synced last is never written
+//! until the other one is on the disk, so that a power cut spoils at most one of them. FORMAT.md
+//! prints the layout.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -18,7 +18,7 @@ use thiserror::Error;
 use crate::store::Head;
 use crate::store::head::HEAD_BYTES;
 
-/// The anchor of one log. Its file has to lie where a restored or lost store does not take it along.
+/// The anchor of one log. Its file lies where a restored or lost store does not take it along.
 pub struct Anchor {
     file: File,
     state: Mutex<State>,

@@ -13,6 +13,8 @@ pub mod recover;
 mod sequencer;
 pub mod signer;
 pub mod tail;
+#[cfg(test)]
+mod tests;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;

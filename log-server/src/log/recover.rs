@@ -53,6 +53,9 @@ pub enum Shut {
     /// What the store holds does not hash to its head.
     #[error("the store does not hold the tree that its head names: {0}")]
     Broken(String),
+    /// The anchor belongs to another log, or to an earlier life of this one.
+    #[error("the anchor is that of another log")]
+    ForeignAnchor,
     /// The anchor knows a newer head than the store.
     #[error(
         "the store is behind its anchor: the anchor has size {anchor}, the store {store}; \
@@ -108,6 +111,10 @@ pub(super) fn recover(
     }
     if head.state_id != identity.state_id {
         return Err(Shut::ForeignState);
+    }
+    // Any history extends the empty tree of another log's first anchor.
+    if (anchor.log_id, anchor.state_id) != (head.log_id, head.state_id) {
+        return Err(Shut::ForeignAnchor);
     }
     let edge = rebuild_edge(store, head.tree.size)?;
     if edge.head() != head.tree {

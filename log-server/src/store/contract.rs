@@ -5,7 +5,7 @@
 
 use log_core::{Hash, Leaf, LeafIndex, TILE_WIDTH, TileId, TreeHead, TreeSize, sha256};
 
-use super::{Batch, CommitError, Head, HeadFlags, Store, StoreError, TileKey};
+use super::{Batch, CommitError, Head, Store, StoreError, TileKey};
 
 /// Runs the whole suite, each case on a new store from `make`.
 ///
@@ -207,27 +207,27 @@ fn a_batch_that_breaks_a_rule_writes_nothing(store: &dyn Store) {
     let first = writer.batch(256);
     store.commit(&first).expect("commit");
     let good = writer.batch(256);
-    let frozen = HeadFlags { frozen: true, ..HeadFlags::default() };
-    let rules: Vec<(&str, Box<dyn Fn(&mut Batch)>)> = vec![
-        ("version", Box::new(|b| b.head.version = 2)),
-        ("batch number", Box::new(|b| b.head.batch += 1)),
-        ("log", Box::new(|b| b.head.log_id = Hash::from_bytes([0; 32]))),
-        ("state", Box::new(|b| b.head.state_id = [0; 16])),
-        ("size", Box::new(|b| b.head.tree.size = TreeSize::new(511))),
-        ("first index of the batch", Box::new(|b| b.first_index = at(255))),
-        ("gap", Box::new(|b| shift(b, 1))),
-        ("second genesis", Box::new(|b| b.head.flags.genesis = true)),
-        ("after the end", Box::new(move |b| set_previous(b, |h| h.flags = frozen))),
-        ("time", Box::new(|b| set_previous(b, |h| h.time_ms = 9))),
-        ("lost hash", Box::new(|b| b.leaf_hashes.truncate(255))),
-        ("partial tile", Box::new(|b| b.full_tiles[0].0 = TileId::new(0, 1, 9).expect("id"))),
-        ("old tile", Box::new(|b| b.full_tiles[0].0 = TileId::full(0, 0))),
-        ("later tile", Box::new(|b| b.full_tiles[0].0 = TileId::full(0, 2))),
-        ("short tile", Box::new(|b| b.full_tiles[0].1.truncate(8_191))),
-        ("tile of other leaves", Box::new(|b| b.full_tiles[0].1[32] ^= 1)),
-        ("old identity", Box::new(|b| b.identities[0].1 = at(255))),
-        ("later identity", Box::new(|b| b.identities[0].1 = at(512))),
-        ("root without leaves", Box::new(without_leaves)),
+    type Rule = (&'static str, fn(&mut Batch));
+    let rules: Vec<Rule> = vec![
+        ("version", |b| b.head.version = 2),
+        ("batch number", |b| b.head.batch += 1),
+        ("log", |b| b.head.log_id = Hash::from_bytes([0; 32])),
+        ("state", |b| b.head.state_id = [0; 16]),
+        ("size", |b| b.head.tree.size = TreeSize::new(511)),
+        ("first index of the batch", |b| b.first_index = at(255)),
+        ("gap", |b| shift(b, 1)),
+        ("second genesis", |b| b.head.flags.genesis = true),
+        ("after the end", |b| set_previous(b, |h| h.flags.frozen = true)),
+        ("time", |b| set_previous(b, |h| h.time_ms = 9)),
+        ("lost hash", |b| b.leaf_hashes.truncate(255)),
+        ("partial tile", |b| b.full_tiles[0].0 = TileId::new(0, 1, 9).expect("id")),
+        ("old tile", |b| b.full_tiles[0].0 = TileId::full(0, 0)),
+        ("later tile", |b| b.full_tiles[0].0 = TileId::full(0, 2)),
+        ("short tile", |b| b.full_tiles[0].1.truncate(8_191)),
+        ("tile of other leaves", |b| b.full_tiles[0].1[32] ^= 1),
+        ("old identity", |b| b.identities[0].1 = at(255)),
+        ("later identity", |b| b.identities[0].1 = at(512)),
+        ("root without leaves", without_leaves),
     ];
     for (rule, break_it) in rules {
         let mut bad = good.clone();

@@ -10,7 +10,6 @@ pub mod contract;
 pub mod faulty;
 pub mod head;
 pub mod memory;
-#[cfg(feature = "rocksdb")]
 pub mod rocks;
 pub mod space;
 
@@ -157,7 +156,7 @@ pub enum CommitError {
 /// Why a store could not be created or opened, by what the operator or the start-up has to do.
 #[derive(Debug, Error)]
 pub enum OpenError {
-    /// There is no store at this place, or what is left of one is not enough to be opened.
+    /// There is no store at this place, or one whose creation was interrupted.
     #[error("no store: {0}")]
     Missing(String),
     /// `create` found something at this place.
@@ -166,10 +165,12 @@ pub enum OpenError {
     /// Another process, or this one, has the store open.
     #[error("the store is in use: {0}")]
     InUse(String),
-    /// The end of the write-ahead log is torn, or a part of it is gone: only a copy at the last
-    /// good point can be opened.
-    #[error("the end of the write-ahead log is damaged: {0}")]
+    /// The write-ahead log is damaged: only a copy at the last good point can be opened.
+    #[error("the write-ahead log is damaged: {0}")]
     TornTail(String),
+    /// A file of the write-ahead log is gone, and with it commits that were acknowledged.
+    #[error("a part of the write-ahead log is gone: {0}")]
+    LostTail(String),
     /// Written in a format that this program does not know.
     #[error("unknown store format {found:?}, this program knows {known:?}")]
     WrongVersion {
@@ -288,8 +289,8 @@ fn ensure(condition: bool, rule: &str) -> Result<(), String> {
     if condition { Ok(()) } else { Err(rule.into()) }
 }
 
-/// Bytes of a full tile: 256 hashes.
-pub const FULL_TILE_BYTES: usize = Hash::LEN * TILE_WIDTH as usize;
+/// Bytes of a full tile: 256 hashes (tlog-tiles).
+pub const FULL_TILE_BYTES: usize = 256 * Hash::LEN;
 
 #[cfg(test)]
 mod tests {

@@ -7,6 +7,7 @@ mod copy;
 mod settings;
 #[cfg(test)]
 mod tests;
+mod wal;
 
 use std::fs::{self, File};
 use std::io;
@@ -75,6 +76,12 @@ impl RocksStore {
             return Err(OpenError::Missing(path.display().to_string()));
         }
         let options = settings::database(shared, how)?;
+        let aliens =
+            wal::alien_records(path).map_err(|error| OpenError::Other(error.to_string()))?;
+        if let Some(wal::AlienRecord { file, offset }) = aliens.first() {
+            let reason = format!("alien record at {offset} of {}", file.display());
+            return Err(OpenError::TornTail(reason));
+        }
         let store = Self::with(open_db(path, &options, shared)?, path);
         let format =
             store.db.get(FORMAT_KEY).map_err(|error| OpenError::Other(error.to_string()))?;
@@ -364,16 +371,28 @@ fn family_id(db: &DB, family: Family) -> u32 {
 
 fn open_db(path: &Path, options: &Options, shared: &RocksShared) -> Result<DB, OpenError> {
     let families = settings::families(shared)?;
-    DB::open_cf_descriptors(options, path, families).map_err(|error| {
-        let text = error.to_string();
-        match error.kind() {
-            ErrorKind::IOError if text.contains("lock") => OpenError::InUse(text),
-            ErrorKind::InvalidArgument if text.contains("Column families not opened") => {
-                OpenError::WrongVersion { found: text, known: FORMAT_NAME.into() }
-            }
-            _ => OpenError::Other(text),
+    DB::open_cf_descriptors(options, path, families).map_err(|error| refusal(&error))
+}
+
+/// RocksDB tells most of these apart by their text only; a test sees each of them.
+fn refusal(error: &rocksdb::Error) -> OpenError {
+    let text = error.to_string();
+    let says = |phrases: &[&str]| phrases.iter().any(|phrase| text.contains(phrase));
+    match error.kind() {
+        ErrorKind::IOError if says(&["lock hold by", "While lock file"]) => OpenError::InUse(text),
+        ErrorKind::InvalidArgument if says(&["Column families not opened"]) => {
+            OpenError::WrongVersion { found: text, known: FORMAT_NAME.into() }
         }
-    })
+        ErrorKind::Corruption
+            if says(&["no WAL files", "Missing WAL", "predecessor log number"]) =>
+        {
+            OpenError::LostTail(text)
+        }
+        // Damage in the tables or in the list of them; no other point in time would have less.
+        ErrorKind::Corruption if says(&["MANIFEST", ".sst", "CURRENT"]) => OpenError::Other(text),
+        ErrorKind::Corruption => OpenError::TornTail(text),
+        _ => OpenError::Other(text),
+    }
 }
 
 fn synced() -> WriteOptions {

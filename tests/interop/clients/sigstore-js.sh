@@ -17,7 +17,7 @@ verify_sigstore_js() {
   sigstore_js verify "$TRUST" "$1" "$2" "${3-$IDENTITY}" "$ISSUER"
 }
 
-REFUSAL_sigstore_js='VerificationError|PolicyError|ValidationError|another file|Error : invalid (v0.. )?bundle'
+REFUSAL_sigstore_js='(Verification|Policy|Validation)Error|another file|invalid (v0.. )?bundle'
 
 check_sigstore_js() {
   local bundle=$WORK/bundles/sigstore-js.json

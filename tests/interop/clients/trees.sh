@@ -1,18 +1,16 @@
 # The readers of whole trees: golang.org/x/mod/sumdb/tlog, in our program around it, and Tessera's
 # fsck.
 
-# How many entries the large log had at the older of its two checkpoints.
-OLDER_ENTRIES=40000
+# How many entries the large log gets. This many leave partial tiles at every level.
+ENTRIES=${INTEROP_ENTRIES-100003}
 
-# The large log is filled once a run, by whichever client comes first: two checkpoints, and partial
-# tiles at every level.
+# The large log is filled once a run, by whichever client comes first, with a checkpoint on the way.
 fill_log() {
   [ ! -e "$WORK/filled" ] || return 0
-  local all=${INTEROP_ENTRIES-100003} older=$OLDER_ENTRIES
-  [ "$all" -gt "$older" ] || older=$((all / 2))
+  local older=$((ENTRIES * 2 / 5))
   fill 0 "$older" &&
     "$BUILT/reader" --url "$RAW_URL" --vkey "$TRUST/raw.vkey" --save "$WORK/older" &&
-    fill "$older" $((all - older)) && touch "$WORK/filled"
+    fill "$older" $((ENTRIES - older)) && touch "$WORK/filled"
 }
 
 fill() {
@@ -20,23 +18,24 @@ fill() {
 }
 
 check_tessera() {
-  CHECK_SECONDS=400 check tessera "has a log filled with ${INTEROP_ENTRIES-100003} entries" fill_log
-  check tessera "fsck of the raw log" fsck --storage_url="$RAW_URL/" --public_key="$TRUST/raw.vkey"
+  CHECK_SECONDS=400 check tessera "has a log filled with $ENTRIES entries" fill_log
+  check tessera "fsck of the raw log" \
+    fsck "$ENTRIES" --storage_url="$RAW_URL/" --public_key="$TRUST/raw.vkey"
   check tessera "fsck of the rekor-v2 log" \
-    fsck --storage_url="$URL/" --public_key="$TRUST/rekor-v2.vkey"
+    fsck '[0-9]*' --storage_url="$URL/" --public_key="$TRUST/rekor-v2.vkey"
   refuse tessera "another log's key" 'no verifiable signatures' \
-    fsck --storage_url="$RAW_URL/" --public_key="$TRUST/rekor-v2.vkey"
+    fsck "$ENTRIES" --storage_url="$RAW_URL/" --public_key="$TRUST/rekor-v2.vkey"
 }
 
-# It exits with 0 whatever it finds, so its last words decide.
+# fsck SIZE OPTION...: it exits with 0 whatever it finds, so its last words decide.
 fsck() {
-  "$FSCK" --ui=false --N=8 "$@" 2>&1 | tee "$WORK/fsck.log"
-  grep -q "Successfully fsck'd log with size [1-9]" "$WORK/fsck.log"
+  "$FSCK" --ui=false --N=8 "${@:2}" 2>&1 | tee "$WORK/fsck.log"
+  grep -q "Successfully fsck'd log with size $1 " "$WORK/fsck.log"
 }
 
 check_tlog() {
   local base older=() file
-  CHECK_SECONDS=400 check tlog "has a log filled with ${INTEROP_ENTRIES-100003} entries" fill_log
+  CHECK_SECONDS=400 check tlog "has a log filled with $ENTRIES entries" fill_log
   check tlog "recomputes the raw tree, and proves the older checkpoint" \
     "$BUILT/reader" --url "$RAW_URL" --vkey "$TRUST/raw.vkey" --leaves "$WORK/leaves" \
     --old "$WORK/older"
@@ -49,8 +48,10 @@ check_tlog() {
   done
   refuse tlog "another log's key" 'no verifiable signatures' \
     "$BUILT/reader" --url "$RAW_URL" --vkey "$TRUST/rekor-v2.vkey"
+  check tlog "keeps a checkpoint of the rekor-v2 log" \
+    "$BUILT/reader" --url "$URL" --vkey "$TRUST/rekor-v2.vkey" --save "$WORK/other-checkpoint"
   refuse tlog "another log's checkpoint" 'no verifiable signatures' \
-    "$BUILT/reader" --url "$URL" --vkey "$TRUST/rekor-v2.vkey" --old "$WORK/older"
+    "$BUILT/reader" --url "$RAW_URL" --vkey "$TRUST/raw.vkey" --old "$WORK/other-checkpoint"
   refuse tlog "leaves that were not submitted" 'are expected' \
     "$BUILT/reader" --url "$URL" --vkey "$TRUST/rekor-v2.vkey" --leaves "$WORK/leaves"
 }

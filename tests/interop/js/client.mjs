@@ -1,5 +1,5 @@
-// Signs and verifies with sigstore-js, as an application would: with the library's own time limit of
-// 5 s for an answer, and every threshold at its default of one.
+// Signs and verifies with sigstore-js, as an application would: with the library's own time limit
+// of 5 s for an answer, and every threshold at its default of one.
 //
 //   node client.mjs sign messageSignature|dsseEnvelope TRUST TOKEN FILE BUNDLE
 //   node client.mjs verify TRUST FILE BUNDLE IDENTITY ISSUER

@@ -107,7 +107,7 @@ func newTimestamper() (*timestamper, error) {
 	return &timestamper{key, cert, root}, err
 }
 
-// stamp answers request with a TimeStampResp (RFC 3161 2.4.2): status granted, and a signed TSTInfo.
+// stamp answers request with a TimeStampResp (RFC 3161 2.4.2): granted, and a signed TSTInfo.
 func (tsa *timestamper) stamp(request *timestampRequest, now time.Time) ([]byte, error) {
 	algorithm := request.Imprint.Algorithm.Algorithm.String()
 	length := len(request.Imprint.Hash)

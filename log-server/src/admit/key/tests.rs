@@ -17,13 +17,13 @@ const NULL: [u8; 2] = [5, 0];
 
 /// A DER element. Written out here so that the tests do not lean on the code under test.
 fn element(tag: u8, content: &[u8]) -> Vec<u8> {
-    let length = content.len();
-    let length_bytes = match length {
-        0..=127 => vec![length as u8],
-        128..=255 => vec![0x81, length as u8],
-        _ => vec![0x82, (length >> 8) as u8, length as u8],
+    let [high, low] = u16::try_from(content.len()).unwrap().to_be_bytes();
+    let length = match content.len() {
+        0..=127 => vec![low],
+        128..=255 => vec![0x81, low],
+        _ => vec![0x82, high, low],
     };
-    [&[tag][..], &length_bytes, content].concat()
+    [&[tag][..], &length, content].concat()
 }
 
 fn oid(text: &str) -> Vec<u8> {

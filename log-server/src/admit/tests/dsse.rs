@@ -167,12 +167,12 @@ fn counts_are_bounded() {
     let (one, by_one) = p256();
     let many: Vec<Verifier> = (0..11).map(|_| p256().0).collect();
     let ten_and_mine: Vec<&Verifier> = many[..9].iter().chain([&one]).collect();
-    admitted_dsse(&request(&[&by_one; 10], &ten_and_mine));
+    admitted_dsse(&request(&[&by_one[..]; 10], &ten_and_mine));
     let eleven: Vec<&Verifier> = many.iter().collect();
     assert_eq!(reason(&request(&[&by_one], &eleven)), Reason::VerifierCount(11));
     assert_eq!(reason(&request(&[&by_one], &[])), Reason::VerifierCount(0));
     assert_eq!(reason(&request(&[], &[&one])), Reason::SignatureCount(0));
-    assert_eq!(reason(&request(&[&by_one; 11], &[&one])), Reason::SignatureCount(11));
+    assert_eq!(reason(&request(&[&by_one[..]; 11], &[&one])), Reason::SignatureCount(11));
 }
 
 #[test]

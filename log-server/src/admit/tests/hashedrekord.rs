@@ -218,7 +218,7 @@ fn a_high_s_is_admitted() {
     let mut negated = [0; 32];
     for position in (0..32).rev() {
         let difference = i32::from(P256_ORDER[position]) - i32::from(s[position]) - borrow;
-        negated[position] = difference.rem_euclid(256) as u8;
+        negated[position] = u8::try_from(difference.rem_euclid(256)).unwrap();
         borrow = i32::from(difference < 0);
     }
     assert_ne!(negated, s);

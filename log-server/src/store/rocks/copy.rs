@@ -8,6 +8,7 @@ use std::io;
 use std::path::Path;
 
 use super::settings::Recovery;
+use super::wal::{AlienRecord, alien_records};
 use super::{OpenError, RocksShared, RocksStore, sync_directory};
 
 impl RocksStore {
@@ -32,10 +33,14 @@ impl RocksStore {
         if !path.join("CURRENT").exists() {
             return Err(OpenError::Missing(path.display().to_string()));
         }
-        copy_files(path, copy).map_err(|error| {
+        copy_files(path, copy).and_then(|()| cut_at_aliens(copy)).map_err(|error| {
             OpenError::Other(format!("{} to {}: {error}", path.display(), copy.display()))
         })?;
-        Self::open_with(copy, shared, Recovery::LastGoodPoint)
+        Self::open_with(copy, shared, Recovery::LastGoodPoint).map_err(|error| match error {
+            // There is no point to go back to: the tables already hold what comes after it.
+            OpenError::TornTail(reason) => OpenError::Other(reason),
+            error => error,
+        })
     }
 }
 
@@ -56,4 +61,14 @@ fn copy_files(from: &Path, to: &Path) -> io::Result<()> {
     }
     File::open(to)?.sync_all()?;
     sync_directory(to.parent())
+}
+
+/// What RocksDB could not read past ends the file; the point before it is the last good one.
+fn cut_at_aliens(copy: &Path) -> io::Result<()> {
+    for AlienRecord { file, offset } in alien_records(copy)? {
+        let file = File::options().write(true).open(file)?;
+        file.set_len(offset)?;
+        file.sync_all()?;
+    }
+    Ok(())
 }

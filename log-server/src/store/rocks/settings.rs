@@ -134,8 +134,12 @@ fn family_options(family: Family, shared: &RocksShared) -> Result<Options, OpenE
     table.set_cache_index_and_filter_blocks(true);
     table.set_pin_l0_filter_and_index_blocks_in_cache(true);
     match family {
-        // A bundle is 256 leaves in a row, and larger blocks compress better.
-        Family::Leaves => table.set_block_size(32 << 10),
+        Family::Leaves => {
+            // A bundle is 256 leaves in a row, and larger blocks compress better. One full key in
+            // 128 costs a look-up a short walk, and saves a byte an entry.
+            table.set_block_size(32 << 10);
+            table.set_block_restart_interval(128);
+        }
         // A tile is a block of its own.
         Family::Tiles => table.set_block_size(8 << 10),
         Family::Identity => {

@@ -1,5 +1,6 @@
 //! The table of `decode.rs`, row by row, and the recorded requests.
 
+use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 

@@ -95,9 +95,10 @@ impl Visitor<'_> for EnumVisitor {
     }
 
     fn visit_f64<E: Error>(self, number: f64) -> Result<i32, E> {
-        let whole = number as i32;
         // The cast rounds towards zero and stops at the ends of the range: only a whole number in
         // range comes back the same.
+        #[expect(clippy::cast_possible_truncation, reason = "compared with the original")]
+        let whole = number as i32;
         if f64::from(whole) == number {
             Ok(whole)
         } else {
