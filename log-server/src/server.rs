@@ -24,7 +24,7 @@ use crate::engine::Engine;
 use crate::metrics::{Metrics, Raised};
 
 /// Longest head of a request, in bytes: a certificate never travels in it.
-const HEAD_BYTES_MAX: usize = 32 * 1024;
+const HEAD_BYTES_MAX: u32 = 32 * 1024;
 /// Header fields in one request.
 const HEADERS_MAX: usize = 100;
 /// HTTP/2 requests at once on one connection.
@@ -91,14 +91,14 @@ fn builder(limits: &ServerConfig) -> auto::Builder<TokioExecutor> {
         .timer(TokioTimer::new())
         .header_read_timeout(Duration::from_millis(limits.header_ms_max))
         .max_headers(HEADERS_MAX)
-        .max_buf_size(HEAD_BYTES_MAX)
+        .max_buf_size(HEAD_BYTES_MAX as usize)
         .keep_alive(true);
     connect
         .http2()
         .timer(TokioTimer::new())
         .keep_alive_interval(PING_INTERVAL)
         .max_concurrent_streams(STREAMS_MAX)
-        .max_header_list_size(HEAD_BYTES_MAX as u32)
+        .max_header_list_size(HEAD_BYTES_MAX)
         .max_pending_accept_reset_streams(PENDING_RESETS_MAX);
     connect
 }

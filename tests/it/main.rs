@@ -1,1 +1,17 @@
-fn main() {}
+//! The promises that cross crates, against the real server process.
+
+mod algorithms;
+mod bodies;
+mod crash;
+mod duplicates;
+mod grpc;
+mod harness;
+mod overload;
+mod paths;
+mod raw;
+mod reads;
+mod recorded;
+mod replay;
+mod replay_grpc;
+mod stop;
+mod upstream;

@@ -102,7 +102,7 @@ fn respond(found: Result<tiles::Found, ApiError>) -> Result<Response<HttpBody>, 
     let found = found.map_err(ApiError::into_status)?;
     Ok(Response::new(HttpBody {
         content_type: found.content_type.into(),
-        data: found.bytes.into(),
+        data: found.bytes,
         extensions: Vec::new(),
     }))
 }

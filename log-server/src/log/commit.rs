@@ -30,7 +30,7 @@ pub(super) fn commit(
     let first = previous.tree.size.get();
     let identities = new.iter().map(|one| one.identity);
     let batch = Batch {
-        previous: Some(previous.clone()),
+        previous: Some(*previous),
         head: previous.next(integrated.head, now_ms),
         first_index: LeafIndex::new(first),
         leaves: new.iter().map(|one| one.leaf.clone()).collect(),
@@ -60,7 +60,7 @@ pub(super) fn commit_genesis(
     let head = Head::genesis(log_id, state_id);
     store.commit(&Batch {
         previous: None,
-        head: head.clone(),
+        head,
         first_index: LeafIndex::new(0),
         leaves: Vec::new(),
         leaf_hashes: Vec::new(),

@@ -68,8 +68,11 @@ pub struct Surroundings {
     /// The time of day.
     pub clock: Clock,
     /// Called once when a log must not go on: the process says why and ends.
-    pub on_fatal: Arc<dyn Fn(&str, &Fatal) + Send + Sync>,
+    pub on_fatal: Arc<OnFatal>,
 }
+
+/// Hears the name of a log and why it must not go on.
+pub type OnFatal = dyn Fn(&str, &Fatal) + Send + Sync;
 
 /// Why a log stopped for good. The next start decides by what is on the disk.
 #[derive(Debug, thiserror::Error)]
@@ -161,7 +164,7 @@ impl Log {
         surroundings: Surroundings,
     ) -> std::io::Result<Self> {
         let Parts { settings, store, signer, anchor, space, recovered } = parts;
-        let (head, edge) = (recovered.head.clone(), recovered.edge.clone());
+        let (head, edge) = (recovered.head, recovered.edge.clone());
         let frozen = head.flags.frozen;
         // The same path as every later head: committed, cosigned, published.
         let published = Published::from(cosign_head(recovered, &settings.origin, &signer));

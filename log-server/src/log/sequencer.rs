@@ -88,7 +88,7 @@ impl Sequencer {
         let committed = commit(self.shared.store.as_ref(), &self.head, new, integrated, now_ms)
             .map_err(Fatal::Commit)?;
         self.shared.metrics.committed(began.elapsed(), committed.head.tree.size);
-        self.head = committed.head.clone();
+        self.head = committed.head;
         self.edge = committed.edge.clone();
         // The anchor may lag behind the store but never lead it, so it is written second. It is
         // synced by a thread of its own; a power cut that loses it leaves an older, true head.
