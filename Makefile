@@ -83,6 +83,11 @@ $(CARGO_DENY):
 interop: dev-build ## Real foreign clients against a server started for the run
 	CAIRN_BIN=$(or $(CARGO_TARGET_DIR),target)/debug tests/interop/run
 
+.PHONY: crash
+crash: setup ## Random kill -9 under load (CAIRN_CRASH_ROUNDS, 200 if not set)
+	$(ROCKSDB) && CAIRN_CRASH_ROUNDS="$${CAIRN_CRASH_ROUNDS:-200}" cargo test --workspace --locked --tests -- \
+	  --nocapture --exact crash::acknowledged_entries_survive_random_kills
+
 .PHONY: fuzz-smoke
 fuzz-smoke: setup ## Every fuzz target for a few seconds, on the stable toolchain
 	$(ROCKSDB) && ops/fuzz-smoke.sh

@@ -155,6 +155,8 @@ fn run_serve(
 }
 
 async fn serve(data_dir: &Path, config: Config) -> anyhow::Result<()> {
+    // From here on a request to stop is not lost: it is followed once the logs are open.
+    let stop = stop_signal()?;
     let limits = config.server.clone();
     let listener = server::bind(limits.listen).await?;
     let admin = server::bind(limits.admin).await?;
@@ -165,7 +167,7 @@ async fn serve(data_dir: &Path, config: Config) -> anyhow::Result<()> {
     let engine = Arc::new(engine);
     let api = Api::new(Arc::clone(&engine), limits.clone(), Arc::clone(&metrics)).await?;
     tracing::info!(listen = %listener.local_addr()?, admin = %admin.local_addr()?, "serving");
-    server::run(listener, admin, api, engine, metrics, limits, stop_signal()?).await;
+    server::run(listener, admin, api, engine, metrics, limits, stop).await;
     tracing::info!("stopped");
     Ok(())
 }

@@ -16,7 +16,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 
 use crate::api::{Api, status};
 use crate::config::ServerConfig;
@@ -35,6 +35,10 @@ const PENDING_RESETS_MAX: usize = 20;
 const PING_INTERVAL: Duration = Duration::from_secs(20);
 /// After a failed accept (usually: no more file descriptors) the next try waits this long.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// What an HTTP/2 client sends first (RFC 9113, 3.4).
+const HTTP2_PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+/// Between two looks at a preface that comes in pieces.
+const PREFACE_PAUSE: Duration = Duration::from_millis(20);
 
 /// Serves until `stop` resolves, then drains: no new connections, requests under way are answered,
 /// every log brings what it accepted to its answer and to the disk.
@@ -50,7 +54,8 @@ pub async fn run(
     let api = Arc::new(api);
     let graceful = GracefulShutdown::new();
     let connections = Arc::new(Semaphore::new(limits.connections_max.min(Semaphore::MAX_PERMITS)));
-    let connect = builder(&limits);
+    let connect = Arc::new(builder(&limits));
+    let (serving, served) = watch::channel(());
     let admin = tokio::spawn(serve_admin(admin, Arc::clone(&engine), Arc::clone(&metrics)));
     let mut stop = std::pin::pin!(stop);
     loop {
@@ -63,16 +68,26 @@ pub async fn run(
             let api = Arc::clone(&api);
             async move { api.answer(request, peer).await }
         });
-        let connection = connect.serve_connection(TokioIo::new(stream), service).into_owned();
-        let connection = graceful.watch(connection);
+        let (connect, watcher) = (Arc::clone(&connect), graceful.watcher());
+        let (header, mut served) = (Duration::from_millis(limits.header_ms_max), served.clone());
         tokio::spawn(async move {
             let _permit = permit;
             let _open = Raised::new(metrics.connections_open());
-            if let Err(error) = connection.await {
+            tokio::select! {
+                begun = tokio::time::timeout(header, begins(&stream)) => match begun {
+                    Ok(true) => {}
+                    Ok(false) | Err(_) => return,
+                },
+                // Nothing is ever sent: it resolves when `serving` is gone.
+                _ = served.changed() => return,
+            }
+            let connection = connect.serve_connection(TokioIo::new(stream), service).into_owned();
+            if let Err(error) = watcher.watch(connection).await {
                 tracing::debug!(%peer, error, "connection ended");
             }
         });
     }
+    drop(serving);
     drop(listener);
     let drain = Duration::from_millis(limits.drain_ms_max);
     if tokio::time::timeout(drain, graceful.shutdown()).await.is_err() {
@@ -101,6 +116,22 @@ fn builder(limits: &ServerConfig) -> auto::Builder<TokioExecutor> {
         .max_header_list_size(HEAD_BYTES_MAX)
         .max_pending_accept_reset_streams(PENDING_RESETS_MAX);
     connect
+}
+
+/// Waits until a connection shows whether it speaks HTTP/1 or HTTP/2, and takes nothing from it.
+/// From there on hyper watches the clock; until it knows the protocol it would wait for ever.
+/// `false`: it ended without a request.
+async fn begins(stream: &TcpStream) -> bool {
+    let mut start = [0; HTTP2_PREFACE.len()];
+    loop {
+        match stream.peek(&mut start).await {
+            Ok(0) | Err(_) => return false,
+            Ok(seen) if seen == start.len() => return true,
+            Ok(seen) if start.get(..seen) != HTTP2_PREFACE.get(..seen) => return true,
+            // A part of the preface is there; the system does not wake us for the rest of it.
+            Ok(_) => tokio::time::sleep(PREFACE_PAUSE).await,
+        }
+    }
 }
 
 /// Accepts once there is room for another connection; until then they wait in the kernel.

@@ -3,6 +3,7 @@
 mod algorithms;
 mod bodies;
 mod crash;
+mod damage;
 mod duplicates;
 mod grpc;
 mod harness;
@@ -13,5 +14,6 @@ mod reads;
 mod recorded;
 mod replay;
 mod replay_grpc;
+mod space;
 mod stop;
 mod upstream;

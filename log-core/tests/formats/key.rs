@@ -76,7 +76,8 @@ fn malformed_verifier_keys_are_refused() {
     let p256 = hex(text(&vectors("c2sp.json")["keys"]["p256"], "spki_hex"));
     let of = |bytes: &[u8]| format!("{name}+{id}+{}", STANDARD.encode(bytes));
     let wide: String = id.to_uppercase();
-    // A point that is good in itself, behind the lengths of an uncompressed one; then behind its own.
+    // A point that is good in itself, behind the lengths of an uncompressed one; then behind
+    // its own.
     let tag = 2 | p256[90] & 1;
     let long_frame = [&[2], &p256[..26], &[tag], &p256[27..59]].concat();
     let mut compressed = long_frame.clone();

@@ -21,7 +21,9 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_util::FutureExt;
-use http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_LENGTH, HOST, HeaderValue};
+use http::header::{
+    ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_LENGTH, EXPECT, HOST, HeaderValue,
+};
 use http::{HeaderMap, Method, Request, Response, StatusCode, Uri};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
@@ -41,6 +43,9 @@ use tiles::Compressible;
 
 /// How long caches may believe that something is not there.
 const CACHE_MISSING: &str = "public, max-age=1";
+
+/// Bytes of a refused body that are read and thrown away: four times the default limit.
+const DISCARDED_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// The bytes before a gRPC message: a flag and its length.
 const GRPC_FRAME_HEADER_BYTES: usize = 5;
@@ -117,13 +122,13 @@ impl Api {
             Route::Grpc => return self.call(request).await,
             Route::CreateEntry => {
                 let hosted = self.face(&request)?;
-                let (_, body) = self.read_body(request, self.limits.body_bytes_max).await?;
+                let (_, body) = self.read_body(request, 0).await?;
                 rekor_v2::post(&hosted, body).await
             }
             Route::RawAdd(name) => {
                 let hosted = self.named(name)?;
                 raw::check(&hosted, peer)?;
-                let (headers, body) = self.read_body(request, self.limits.body_bytes_max).await?;
+                let (headers, body) = self.read_body(request, 0).await?;
                 raw::add(&hosted, &headers, body).await
             }
             Route::ReadFace(rest) => {
@@ -160,27 +165,37 @@ impl Api {
         self.engine.log(name).map(Arc::clone).ok_or(ApiError::NotFound)
     }
 
-    /// Reads a body to its end, within its length and its time.
+    /// Reads a body to its end, within its length and its time. `framing_bytes` are allowed on top
+    /// of the length that is configured.
     async fn read_body(
         &self,
         request: Request<Incoming>,
-        bytes_max: usize,
+        framing_bytes: usize,
     ) -> Result<(HeaderMap, Bytes), ApiError> {
-        let (parts, body) = request.into_parts();
-        // A length that is announced need not be read to be refused.
+        let (parts, mut body) = request.into_parts();
+        let bytes_max = self.limits.body_bytes_max.saturating_add(framing_bytes);
+        let deadline = Instant::now() + Duration::from_millis(self.limits.body_ms_max);
+        let too_large = ApiError::BodyTooLarge(self.limits.body_bytes_max);
+        // A length that is announced need not be read to be refused, least of all if asked first.
         let announced = parts.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok());
-        if announced.and_then(|length| length.parse().ok()).is_some_and(|n: usize| n > bytes_max) {
-            return Err(ApiError::BodyTooLarge(bytes_max));
+        let announced: Option<usize> = announced.and_then(|length| length.parse().ok());
+        if announced.is_some_and(|length| length > bytes_max) {
+            let sent_anyway = !parts.headers.contains_key(EXPECT);
+            if sent_anyway && announced.is_some_and(|length| length <= DISCARDED_BYTES_MAX) {
+                discard(body, deadline).await;
+            }
+            return Err(too_large);
         }
-        let limit = Duration::from_millis(self.limits.body_ms_max);
-        let body = tokio::time::timeout(limit, Limited::new(body, bytes_max).collect())
-            .await
-            .map_err(|_| ApiError::BodyTooSlow(self.limits.body_ms_max))?
-            .map_err(|error| match error.downcast_ref::<LengthLimitError>() {
-                Some(_) => ApiError::BodyTooLarge(bytes_max),
-                None => ApiError::BodyBroken(error.to_string()),
-            })?;
-        Ok((parts.headers, body.to_bytes()))
+        let reading = Limited::new(&mut body, bytes_max).collect();
+        match tokio::time::timeout_at(deadline.into(), reading).await {
+            Ok(Ok(body)) => Ok((parts.headers, body.to_bytes())),
+            Ok(Err(error)) if error.is::<LengthLimitError>() => {
+                discard(body, deadline).await;
+                Err(too_large)
+            }
+            Ok(Err(error)) => Err(ApiError::BodyBroken(error.to_string())),
+            Err(_) => Err(ApiError::BodyTooSlow(self.limits.body_ms_max)),
+        }
     }
 
     /// Answers a gRPC call. A message of our own service is read here, under the same limits as a
@@ -192,8 +207,7 @@ impl Api {
         let ours = request.uri().path().starts_with(grpc::REKOR_PATH);
         let answer = if ours {
             let head = head_of(&request);
-            let frame_max = self.limits.body_bytes_max.saturating_add(GRPC_FRAME_HEADER_BYTES);
-            let (_, body) = self.read_body(request, frame_max).await?;
+            let (_, body) = self.read_body(request, GRPC_FRAME_HEADER_BYTES).await?;
             self.grpc.clone().oneshot(head.map(|()| Full::new(body))).await
         } else {
             self.grpc.clone().oneshot(request).await
@@ -222,6 +236,21 @@ impl Api {
             .unwrap_or_else(|never| match never {});
         Ok(compressed.map(Body::new))
     }
+}
+
+/// Reads what is left of a body that was refused. A connection that is closed while bytes wait to
+/// be read is reset, and a client that is still sending would never see why.
+async fn discard(mut body: Incoming, deadline: Instant) {
+    let reading = async {
+        let mut left = DISCARDED_BYTES_MAX;
+        while let Some(Ok(frame)) = body.frame().await {
+            let read = frame.data_ref().map_or(0, Bytes::len);
+            let Some(rest) = left.checked_sub(read) else { return };
+            left = rest;
+        }
+    };
+    // Whoever takes longer is cut off.
+    let _ = tokio::time::timeout_at(deadline.into(), reading).await;
 }
 
 /// A request's head without its body.

@@ -1,6 +1,6 @@
 //! Raw: `POST /logs/NAME/add`. The body is the leaf, the answer is its index.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_TYPE, HeaderValue};
@@ -22,11 +22,12 @@ pub(super) fn check(hosted: &Hosted, peer: SocketAddr) -> Result<(), ApiError> {
     if hosted.personality != Personality::Raw {
         return Err(ApiError::NotFound);
     }
-    if hosted.config.open || peer.ip().to_canonical().is_loopback() {
-        Ok(())
-    } else {
-        Err(ApiError::Closed)
-    }
+    if may_add(hosted.config.open, peer.ip()) { Ok(()) } else { Err(ApiError::Closed) }
+}
+
+/// A listener for both families shows IPv4 peers as IPv6 addresses.
+fn may_add(open: bool, peer: IpAddr) -> bool {
+    open || peer.to_canonical().is_loopback()
 }
 
 /// Adds a body as a leaf.
@@ -57,4 +58,20 @@ pub(super) async fn add(
     let mut response = Response::new(Full::new(text.into()));
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     Ok(response)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_an_open_log_takes_entries_from_other_hosts() {
+        for local in ["127.0.0.1", "127.8.9.10", "::1", "::ffff:127.0.0.1"] {
+            assert!(may_add(false, local.parse().unwrap()), "{local}");
+        }
+        for other in ["10.0.0.1", "0.0.0.0", "::", "fe80::1", "2001:db8::1", "::ffff:192.0.2.1"] {
+            assert!(!may_add(false, other.parse().unwrap()), "{other}");
+            assert!(may_add(true, other.parse().unwrap()), "{other}");
+        }
+    }
 }

@@ -119,7 +119,7 @@ fn checkpoint_response(published: &Published, headers: &HeaderMap) -> Response<F
     let known = headers.get(IF_NONE_MATCH).and_then(|value| value.to_str().ok());
     let found = Found { content_type: TEXT, bytes: published.note().as_bytes().to_vec() };
     let mut response = respond(found, CACHE_CHECKPOINT, true);
-    if known.is_some_and(|known| known.split(',').any(|one| one.trim() == tag)) {
+    if known.is_some_and(|known| names(known, &tag)) {
         *response.status_mut() = StatusCode::NOT_MODIFIED;
         *response.body_mut() = Full::default();
     }
@@ -127,4 +127,10 @@ fn checkpoint_response(published: &Published, headers: &HeaderMap) -> Response<F
         response.headers_mut().insert(ETAG, tag);
     }
     response
+}
+
+/// Whether an `If-None-Match` names a tag, by the weak comparison that it asks for (RFC 9110,
+/// 13.1.2): caches that compress on their way make tags weak.
+fn names(known: &str, tag: &str) -> bool {
+    known.split(',').map(str::trim).any(|one| one == "*" || one.trim_start_matches("W/") == tag)
 }

@@ -223,9 +223,6 @@ impl Log {
         if self.frozen {
             return Err(SubmitError::Frozen);
         }
-        if self.shared.space.is_low() {
-            return Err(AnswerError::NoSpace.into());
-        }
         let identity = leaf.hash();
         let (waiting, ticket) = Waiting::new(leaf, identity);
         self.shared.pool.add(waiting)?;

@@ -1,0 +1,172 @@
+//! A data directory: made by the real commands, changed as an operator would, and served.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use log_core::VerifierKey;
+use log_server::init;
+use log_server::log::directory::Birth;
+use tempfile::TempDir;
+
+use crate::process::{Ended, ServerProcess, binary};
+
+/// A data directory that goes away with this value.
+pub struct DataDir {
+    root: TempDir,
+    keys: Vec<(String, VerifierKey)>,
+}
+
+impl DataDir {
+    /// An empty place for one: the directory itself is not there yet.
+    pub fn nothing() -> Self {
+        Self { root: tempfile::tempdir().expect("a temporary directory"), keys: Vec::new() }
+    }
+
+    /// A directory with the default Rekor v2 log, made by `cairn-server init`.
+    pub fn init(host: &str) -> Self {
+        let mut dir = Self::nothing();
+        let made = dir.run("init", &["--hostname", host]);
+        dir.remember(init::DEFAULT_LOG, &made);
+        dir
+    }
+
+    /// The same with a key that is known beforehand.
+    pub fn born(host: &str, key_seed: [u8; 32]) -> Self {
+        let mut dir = Self::nothing();
+        let birth = Birth { key_seed, state_id: [7; 16] };
+        let key =
+            init::init(&dir.path(), host, birth, "2026-01-01T00:00:00Z".parse().expect("a time"))
+                .expect("init");
+        dir.keys.push((init::DEFAULT_LOG.into(), key));
+        dir
+    }
+
+    /// Adds a log with `cairn-server add-log`; without an origin the server makes one.
+    pub fn add_log(&mut self, name: &str, personality: &str, origin: Option<&str>) {
+        let mut flags = vec!["--name", name, "--personality", personality];
+        if let Some(origin) = origin {
+            flags.extend(["--origin", origin]);
+        }
+        let made = self.run("add-log", &flags);
+        self.remember(name, &made);
+    }
+
+    /// The data directory.
+    pub fn path(&self) -> PathBuf {
+        self.root.path().join("data")
+    }
+
+    /// The directory of one log.
+    pub fn log(&self, name: &str) -> PathBuf {
+        self.path().join("logs").join(name)
+    }
+
+    /// The configuration file.
+    pub fn config(&self) -> PathBuf {
+        self.path().join("cairn.toml")
+    }
+
+    /// The key of a log, as it was printed when the log was made.
+    pub fn key(&self, log: &str) -> &VerifierKey {
+        let found = self.keys.iter().find(|(name, _)| name == log);
+        &found.unwrap_or_else(|| panic!("no log {log} was made here")).1
+    }
+
+    /// The key of the default log.
+    pub fn default_key(&self) -> &VerifierKey {
+        self.key(init::DEFAULT_LOG)
+    }
+
+    /// Sets a setting of the process. The line must be there, set or commented out: every setting
+    /// stands in the file that `init` writes.
+    pub fn set_server(&self, key: &str, value: impl ToString) {
+        self.set("[server]", key, &value.to_string());
+    }
+
+    /// Sets a setting of one log.
+    pub fn set_log(&self, log: &str, key: &str, value: impl ToString) {
+        self.set(&format!("name = \"{log}\""), key, &value.to_string());
+    }
+
+    fn set(&self, after: &str, key: &str, value: &str) {
+        let text = fs::read_to_string(self.config()).expect("cairn.toml is there");
+        let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+        let (set, unset) = (format!("{key} = "), format!("# {key} = "));
+        let line = lines
+            .iter_mut()
+            .skip_while(|line| *line != after)
+            .find(|line| line.starts_with(&set) || line.starts_with(&unset))
+            .unwrap_or_else(|| panic!("cairn.toml has no {key} after {after}"));
+        *line = format!("{key} = {value}");
+        fs::write(self.config(), lines.join("\n") + "\n").expect("cairn.toml can be written");
+    }
+
+    /// Serves the directory.
+    ///
+    /// # Panics
+    /// When the server ends instead.
+    pub fn start(&self) -> ServerProcess {
+        self.try_start().unwrap_or_else(|ended| panic!("the server does not serve: {ended:?}"))
+    }
+
+    /// Serves the directory, if the server is willing.
+    ///
+    /// # Errors
+    /// How the server ended.
+    pub fn try_start(&self) -> Result<ServerProcess, Ended> {
+        ServerProcess::start(&self.path(), &[])
+    }
+
+    /// A command of the server about this directory.
+    pub fn command(&self, subcommand: &str) -> Command {
+        let mut command = Command::new(binary());
+        command.arg(subcommand).arg("--data-dir").arg(self.path());
+        command
+    }
+
+    /// Runs `cairn-server fsck`: its output, whatever it finds.
+    pub fn fsck(&self) -> Output {
+        self.command("fsck").output().expect("cairn-server runs")
+    }
+
+    /// # Panics
+    /// When `fsck` finds anything.
+    pub fn assert_sound(&self) {
+        let found = self.fsck();
+        assert!(found.status.success(), "fsck: {}", String::from_utf8_lossy(&found.stderr));
+    }
+
+    fn run(&self, subcommand: &str, flags: &[&str]) -> String {
+        let output = self.command(subcommand).args(flags).output().expect("cairn-server runs");
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{subcommand} {flags:?}: {stderr}");
+        String::from_utf8(output.stdout).expect("text")
+    }
+
+    fn remember(&mut self, log: &str, printed: &str) {
+        let key = VerifierKey::parse(printed.trim_end()).expect("init prints a vkey");
+        self.keys.push((log.into(), key));
+    }
+
+    /// Another name for the temporary directory around it, for files of the test's own.
+    pub fn beside(&self, name: &str) -> PathBuf {
+        let beside = self.root.path().join(name);
+        assert_ne!(beside, self.path(), "that is the data directory");
+        beside
+    }
+}
+
+/// Copies a directory with everything in it, as a backup by hand would.
+pub fn copy_dir(from: &Path, to: &Path) {
+    fs::create_dir_all(to).expect("the copy's directory");
+    for entry in fs::read_dir(from).expect("a directory") {
+        let entry = entry.expect("an entry");
+        let target = to.join(entry.file_name());
+        if entry.file_type().expect("a type").is_dir() {
+            copy_dir(&entry.path(), &target);
+        } else {
+            fs::copy(entry.path(), &target).expect("a copy");
+        }
+    }
+}
