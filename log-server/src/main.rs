@@ -150,6 +150,7 @@ fn run_serve(
     config.server.listen = listen.unwrap_or(config.server.listen);
     config.server.admin = admin.unwrap_or(config.server.admin);
     let _lock = server::lock(data_dir)?;
+    server::raise_file_limit();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(serve(data_dir, config))
 }

@@ -193,6 +193,17 @@ fn admin_answer(path: &str, engine: &Engine, metrics: &Metrics) -> Response<Full
     }
 }
 
+/// Raises the limit of open files to what the system allows: connections, tables and write-ahead
+/// logs share it, and the usual soft limit of 1,024 is far below `connections_max`.
+pub fn raise_file_limit() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        tracing::warn!(%error, soft = limit.current, "the limit of open files was not raised");
+    }
+}
+
 /// Binds an address, with an error that names it.
 ///
 /// # Errors
