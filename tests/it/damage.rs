@@ -188,6 +188,7 @@ impl Scene {
         gives_reason("stderr", &ended.stderr);
         let now = ["key.pem", "state-id", "anchor"].map(|name| fs::read(self.file(name)).ok());
         assert_eq!(now, beside, "a shut log's files were changed");
+        assert!(!self.file("db.last-good").exists(), "a copy that was not accepted was left");
     }
 
     /// Serves the victim without the log beside it.

@@ -25,6 +25,7 @@ pub(super) fn settle(
 ) -> Result<(), Shut> {
     let head = copy_at_last_good_point(store, rocks)?.tree;
     if head.size < anchor.size {
+        discard_copy(store)?;
         return Err(Shut::TornTail { reason: reason.into(), good: head, anchor: *anchor });
     }
     tracing::warn!(
@@ -43,6 +44,7 @@ pub fn accept(directory: &LogDirectory, rocks: &RocksShared, named: &TreeHead) -
     finish_swap(&store)?;
     let head = copy_at_last_good_point(&store, rocks)?;
     if head.tree != *named {
+        discard_copy(&store)?;
         return Err(Shut::NotThatHead { good: head.tree });
     }
     // The anchor first: with the old one the accepted store would stay shut, and with the new one
@@ -61,15 +63,20 @@ pub(super) fn finish_swap(store: &Path) -> Result<(), Shut> {
 }
 
 fn copy_at_last_good_point(store: &Path, rocks: &RocksShared) -> Result<Head, Shut> {
+    discard_copy(store)?;
     let copy = beside(store, "last-good");
-    if copy.exists() {
-        // Of an earlier attempt that decided nothing.
-        fs::remove_dir_all(&copy)
-            .map_err(|error| Shut::File(format!("{}: {error}", copy.display())))?;
-    }
     let opened =
         RocksStore::open_copy_at_last_good_point(store, &copy, rocks).map_err(Shut::Open)?;
     opened.head()?.ok_or(Shut::Empty)
+}
+
+/// A copy that was not accepted goes away: left behind, it could later be taken for one that was.
+fn discard_copy(store: &Path) -> Result<(), Shut> {
+    let copy = beside(store, "last-good");
+    if !copy.exists() {
+        return Ok(());
+    }
+    fs::remove_dir_all(&copy).map_err(|error| Shut::File(format!("{}: {error}", copy.display())))
 }
 
 /// The torn store stays beside the log, for whoever wants to know what was in it.

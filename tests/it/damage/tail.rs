@@ -178,6 +178,8 @@ fn a_crash_between_the_two_renames_of_a_swap_is_finished_by_the_next_start() {
 fn of_several_write_ahead_files_none_may_be_missing() {
     /// Longest raw entry.
     const BODY_BYTES: usize = 65_535;
+    /// Four clients with so many each write several times a write buffer of 32 MiB.
+    const EACH_MAX: usize = 512;
     let scene = &Scene::empty();
     let server = scene.dir.start();
     // More than a write buffer of leaves, so that RocksDB begins another file.
@@ -186,7 +188,10 @@ fn of_several_write_ahead_files_none_may_be_missing() {
             let server = &server;
             scope.spawn(move || {
                 let mut connection = server.connect();
-                while scene.store_files("log").len() < 2 {
+                for _ in 0..EACH_MAX {
+                    if scene.store_files("log").len() > 1 {
+                        return;
+                    }
                     let body = scene.body().repeat(BODY_BYTES.div_ceil(64));
                     let answer = raw::add(&mut connection, VICTIM, &body[..BODY_BYTES], &scene.key);
                     scene.said.acknowledge(&answer.expect("an answer").expect("200"));
@@ -194,6 +199,7 @@ fn of_several_write_ahead_files_none_may_be_missing() {
             });
         }
     });
+    assert_eq!(scene.store_files("log").len(), 2);
     scene.add(&server, 3);
     server.kill_9();
     scene.back_up();
