@@ -201,7 +201,7 @@ fn run_accept_tail(name: &str, data_dir: &Path, head: &str) -> anyhow::Result<()
         bail!("there is no log {name:?} in {}", data_dir.display());
     };
     let directory = LogDirectory::of(data_dir, log);
-    tail::accept(&directory, &RocksShared::new(config.server.memory_bytes)?, &head)?;
+    tail::accept(&directory, &log.origin, &RocksShared::new(config.server.memory_bytes)?, &head)?;
     println!("{name} goes on at {}:{}", head.size, head.root_hash);
     Ok(())
 }

@@ -138,8 +138,7 @@ impl LogDirectory {
         metrics: LogMetrics,
         surroundings: Surroundings,
     ) -> Result<Log, Shut> {
-        let signer = Signer::load(&self.key(), settings.origin.as_str())
-            .map_err(|error| Shut::File(error.to_string()))?;
+        let signer = self.signer(settings.origin.as_str())?;
         let identity = self.identity(&signer.verifier_key())?;
         let anchor =
             Anchor::open(self.anchor()).map_err(|error| Shut::Anchor(error.to_string()))?;
@@ -172,6 +171,11 @@ impl LogDirectory {
         }
     }
 
+    /// The log's key, from beside its store.
+    pub(super) fn signer(&self, origin: &str) -> Result<Signer, Shut> {
+        Signer::load(&self.key(), origin).map_err(|error| Shut::File(error.to_string()))
+    }
+
     /// Which log the files beside the store say this is.
     pub(super) fn identity(&self, key: &VerifierKey) -> Result<Identity, Shut> {
         let path = self.state_id();
@@ -201,8 +205,7 @@ impl LogDirectory {
     /// # Errors
     /// [`Shut`] if a file is missing or the store does not open.
     pub fn examine(&self, origin: &str, rocks: &RocksShared) -> Result<Examined, Shut> {
-        let signer =
-            Signer::load(&self.key(), origin).map_err(|error| Shut::File(error.to_string()))?;
+        let signer = self.signer(origin)?;
         let store = RocksStore::open(&self.store(), rocks).map_err(Shut::Open)?;
         Ok(Examined { store, log_id: signer.verifier_key().full_id_hash() })
     }

@@ -67,7 +67,7 @@ pub struct LogSettings {
 pub struct Surroundings {
     /// The time of day.
     pub clock: Clock,
-    /// Called once when a log must not go on: the process says why and ends.
+    /// Called when a log must not go on, perhaps more than once: the process says why and ends.
     pub on_fatal: Arc<OnFatal>,
 }
 

@@ -99,6 +99,19 @@ pub(super) struct Identity {
     pub(super) state_id: [u8; 16],
 }
 
+impl Identity {
+    /// Whether a head belongs to this log, and to the store that was made with it.
+    pub(super) fn check(&self, head: &Head) -> Result<(), Shut> {
+        if head.log_id != self.log_id {
+            return Err(Shut::ForeignKey(head.log_id, self.log_id));
+        }
+        if head.state_id != self.state_id {
+            return Err(Shut::ForeignState);
+        }
+        Ok(())
+    }
+}
+
 /// Checks a store against its log, its own contents and its anchor.
 pub(super) fn recover(
     store: &dyn Store,
@@ -106,12 +119,7 @@ pub(super) fn recover(
     anchor: &Head,
 ) -> Result<Committed, Shut> {
     let head = store.head()?.ok_or(Shut::Empty)?;
-    if head.log_id != identity.log_id {
-        return Err(Shut::ForeignKey(head.log_id, identity.log_id));
-    }
-    if head.state_id != identity.state_id {
-        return Err(Shut::ForeignState);
-    }
+    identity.check(&head)?;
     // Any history extends the empty tree of another log's first anchor.
     if (anchor.log_id, anchor.state_id) != (head.log_id, head.state_id) {
         return Err(Shut::ForeignAnchor);

@@ -38,14 +38,25 @@ pub(super) fn settle(
 /// Replaces a torn store by its last good point because the operator says which one that is.
 ///
 /// # Errors
-/// [`Shut::NotThatHead`] if the last good point is another head; nothing is changed then.
-pub fn accept(directory: &LogDirectory, rocks: &RocksShared, named: &TreeHead) -> Result<(), Shut> {
+/// [`Shut::NotThatHead`] if the last good point is another head, [`Shut::ForeignKey`] or
+/// [`Shut::ForeignState`] if it is another log's; nothing is changed then.
+pub fn accept(
+    directory: &LogDirectory,
+    origin: &str,
+    rocks: &RocksShared,
+    named: &TreeHead,
+) -> Result<(), Shut> {
     let store = directory.store();
+    let identity = directory.identity(&directory.signer(origin)?.verifier_key())?;
     finish_swap(&store)?;
     let head = copy_at_last_good_point(&store, rocks)?;
     if head.tree != *named {
         discard_copy(&store)?;
         return Err(Shut::NotThatHead { good: head.tree });
+    }
+    if let Err(foreign) = identity.check(&head) {
+        discard_copy(&store)?;
+        return Err(foreign);
     }
     // The anchor first: with the old one the accepted store would stay shut, and with the new one
     // the torn store is still refused.

@@ -1,5 +1,6 @@
 //! A log whose key, state id, store or anchor is another's, or gone.
 
+use log_core::Hash;
 use log_server::log::directory::LogDirectory;
 use log_server::store::rocks::RocksShared;
 
@@ -46,16 +47,34 @@ fn a_key_or_a_state_id_of_another_log_keeps_the_log_shut() {
     );
 }
 
-#[test]
-fn a_store_that_is_gone_or_foreign_is_never_replaced_by_an_empty_log() {
-    let scene = &Scene::killed();
-    let db = &scene.file("db");
-    // The same key and origin once more, with a life of its own.
+/// The same key and origin once more, with a life of its own.
+fn newborn(scene: &Scene) -> PathBuf {
     let newborn = scene.dir.beside("newborn");
     let birth = Birth { key_seed: VICTIM_SEED, state_id: [3; 16] };
     let rocks = RocksShared::new(16 << 20).expect("RocksDB");
     LogDirectory::new(&newborn, VICTIM).create(VICTIM_ORIGIN, &birth, &rocks).expect("a new log");
-    let newborn = newborn.join("logs").join(VICTIM);
+    newborn.join("logs").join(VICTIM)
+}
+
+#[test]
+fn the_head_of_a_foreign_store_cannot_be_accepted_by_name() {
+    let scene = &Scene::killed();
+    let anchor = fs::read(scene.file("anchor")).expect("the anchor");
+    remove_dir(&scene.file("db"));
+    copy_dir(&newborn(scene).join("db"), &scene.file("db"));
+    let refused = scene.accept_tail(VICTIM, &format!("0:{}", Hash::EMPTY_ROOT));
+    assert_eq!(refused.status.code(), Some(1), "{refused:?}");
+    let why = String::from_utf8_lossy(&refused.stderr);
+    assert!(why.contains("state id"), "{why}");
+    assert_eq!(fs::read(scene.file("anchor")).expect("the anchor"), anchor);
+    assert!(!scene.file("db.last-good").exists());
+}
+
+#[test]
+fn a_store_that_is_gone_or_foreign_is_never_replaced_by_an_empty_log() {
+    let scene = &Scene::killed();
+    let db = &scene.file("db");
+    let newborn = newborn(scene);
     let put_newborn = |names: &[&str]| {
         remove_dir(db);
         for name in names {
