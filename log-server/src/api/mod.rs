@@ -1,6 +1,6 @@
 //! The front door: one request in, one answer out, REST and gRPC on the same listener.
 //!
-//! [`Api::answer`] chooses the log by host name and path, reads the body under its limits, and
+//! `Api::answer` chooses the log by host name and path, reads the body under its limits, and
 //! hands over to the file of the protocol.
 
 mod error;
