@@ -73,7 +73,7 @@ fn the_journey_counts_what_ships() {
 fn a_place_of_somebody_is_found() {
     let count = |text: &str| place_faults(&Source { path: "x".into(), text: text.into() }).len();
     assert_eq!(count(concat!("see https://crates", ".io/x")), 1);
-    assert_eq!(count(concat!("registry", ".npmjs.org")), 1);
+    assert_eq!(count(concat!("registry.npm", "js.org")), 1);
     assert_eq!(count(concat!("cd /ho", "me/me")), 1);
     assert_eq!(count("target/work/x and https://example.com/home/"), 0);
     assert!(is_lock_file("Cargo.lock") && is_lock_file("package-lock.json"));
