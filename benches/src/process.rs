@@ -51,7 +51,8 @@ impl Usage {
     }
 }
 
-/// Time that all cores together were busy since the machine started (`/proc/stat`).
+/// Time that all cores together were busy since the machine started (`/proc/stat`), or taken away
+/// from a virtual machine: for a measurement that is other programs' work too.
 ///
 /// # Errors
 /// `/proc` is not mounted.
@@ -74,8 +75,8 @@ fn busy_ticks(stat: &str) -> Option<u64> {
     let line = stat.lines().next()?.strip_prefix("cpu ")?;
     let ticks: Vec<u64> = line.split_ascii_whitespace().map_while(|n| n.parse().ok()).collect();
     match ticks.as_slice() {
-        [user, nice, system, _idle, _iowait, irq, softirq, ..] => {
-            Some(user + nice + system + irq + softirq)
+        [user, nice, system, _idle, _iowait, irq, softirq, steal, ..] => {
+            Some(user + nice + system + irq + softirq + steal)
         }
         _ => None,
     }
@@ -103,8 +104,8 @@ mod tests {
     }
 
     #[test]
-    fn idle_time_and_stolen_time_are_not_work() {
-        assert_eq!(busy_ticks("cpu  1 2 3 1000 2000 4 5 9000 0 0\ncpu0 1\n"), Some(15));
+    fn idle_time_is_not_work_and_stolen_time_is_the_work_of_others() {
+        assert_eq!(busy_ticks("cpu  1 2 3 1000 2000 4 5 6 0 0\ncpu0 1\n"), Some(21));
         assert_eq!(busy_ticks("intr 1"), None);
     }
 

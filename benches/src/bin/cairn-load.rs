@@ -1,5 +1,6 @@
 //! `cairn-load`: drives one log and says what it took.
 
+use std::io::Write;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -114,39 +115,41 @@ fn report(
     before: (Usage, Option<Usage>),
     after: (Usage, Option<Usage>),
 ) -> anyhow::Result<()> {
+    let mut out = std::io::stdout().lock();
     let entries = outcome.accepted;
-    println!("entries        {entries} in {:.2} s", outcome.elapsed.as_secs_f64());
-    println!("rate           {:.0} entries/s", outcome.per_second());
+    writeln!(out, "entries        {entries} in {:.2} s", outcome.elapsed.as_secs_f64())?;
+    writeln!(out, "rate           {:.0} entries/s", outcome.per_second())?;
     let from = if args.rate.is_some() { "the intended time" } else { "the request" };
-    println!("latency        {}, from {from}", outcome.latencies.summary());
+    writeln!(out, "latency        {}, from {from}", outcome.latencies.summary())?;
     let each = |usage: Usage| usage.cpu.as_secs_f64() * 1e6 / entries.max(1) as f64;
     if let (Some(before), Some(after)) = (before.1, after.1) {
         let used = after.since(before);
-        println!("server CPU     {:.1} us/entry", each(used));
-        println!("server writes  {} bytes/entry", used.written_bytes / entries.max(1));
-        println!("server memory  {} MiB", used.resident_bytes >> 20);
+        writeln!(out, "server CPU     {:.1} us/entry", each(used))?;
+        writeln!(out, "server writes  {} bytes/entry", used.written_bytes / entries.max(1))?;
+        writeln!(out, "server memory  {} MiB", used.resident_bytes >> 20)?;
     }
-    println!("client CPU     {:.1} us/entry", each(after.0.since(before.0)));
+    writeln!(out, "client CPU     {:.1} us/entry", each(after.0.since(before.0)))?;
     for (status, count) in &outcome.refused {
-        println!("refused        {count} with status {status}");
+        writeln!(out, "refused        {count} with status {status}")?;
     }
     if outcome.broken > 0 {
-        println!("broken         {} connections", outcome.broken);
+        writeln!(out, "broken         {} connections", outcome.broken)?;
     }
     if let Some(fault) = &outcome.first_fault {
-        println!("first fault    {fault}");
+        writeln!(out, "first fault    {fault}")?;
     }
     if load.left() == 0 {
-        println!("note           all prepared entries are used up: --entries");
+        writeln!(out, "note           all prepared entries are used up: --entries")?;
     }
     match checker {
         Some(checker) => {
             let checked = load.check(checker, &outcome)?;
-            println!(
+            writeln!(
+                out,
                 "checked        {checked} answers: body, proof and signed checkpoint are good"
-            );
+            )?;
         }
-        None => println!("checked        nothing: no --vkey"),
+        None => writeln!(out, "checked        nothing: no --vkey")?,
     }
     Ok(())
 }

@@ -102,11 +102,15 @@ impl Report {
         table.values(&show(disk.added_bytes(), 1, "B"), &when, gate);
         let rows = [
             ("disk per entry, compacted", disk.compacted_bytes, "B"),
-            ("disk per entry, as the server left it", disk.stored_bytes, "B"),
+            ("disk per entry before the compaction", disk.stored_bytes, "B"),
             ("leaf", disk.leaf_bytes, "B"),
             ("fsck: the tree recomputed", seconds(self.fsck), "s"),
             ("full compaction", seconds(disk.compaction), "s"),
-            ("memory of the server", self.resident_bytes as f64 / f64::from(1 << 20), "MiB"),
+            (
+                "memory of the server, both logs",
+                self.resident_bytes as f64 / f64::from(1 << 20),
+                "MiB",
+            ),
         ];
         for (title, value, unit) in rows {
             table.title(title);

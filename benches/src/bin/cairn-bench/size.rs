@@ -31,7 +31,7 @@ pub(crate) struct Disk {
     pub(crate) entries: u64,
     /// Mean length of a leaf.
     pub(crate) leaf_bytes: f64,
-    /// Mean size of the store for an entry, as the server leaves it.
+    /// Mean size of the store for an entry, as it is when it was opened.
     pub(crate) stored_bytes: f64,
     /// The same after a full compaction.
     pub(crate) compacted_bytes: f64,
