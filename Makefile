@@ -93,7 +93,7 @@ fuzz-smoke: setup ## Every fuzz target for a few seconds, on the stable toolchai
 	$(ROCKSDB) && ops/fuzz-smoke.sh
 
 .PHONY: bench
-bench: build ## The benches, 10 minutes (benches/README.md says what they measure)
+bench: build ## The benches, 5 minutes (benches/README.md says what they measure)
 	$(CARGO) bench --workspace --locked --bench core
 	$${CARGO_TARGET_DIR:-target}/release/cairn-bench
 
