@@ -147,10 +147,13 @@ impl SignedCheckpoint {
     /// differ from the origin. Lines of other keys are kept and not judged.
     ///
     /// # Errors
-    /// [`OpenError`] if the note is malformed, the key's signature is missing or fails, the text
-    /// is not a checkpoint, or the checkpoint is of another log. Nothing of the text is looked at
-    /// before the signature has been verified.
+    /// [`OpenError`] if the key is a witness's, the note is malformed, the key's signature is
+    /// missing or fails, the text is not a checkpoint, or the checkpoint is of another log. Nothing
+    /// of the text is looked at before the signature has been verified.
     pub fn open(bytes: &[u8], origin: &Origin, key: &VerifierKey) -> Result<Self, OpenError> {
+        if !key.is_log_key() {
+            return Err(OpenError::NotALogKey);
+        }
         let note = SignedNote::parse(bytes)?;
         note.verify(std::slice::from_ref(key))?;
         let checkpoint = Checkpoint::parse(note.text())?;
@@ -179,6 +182,9 @@ impl SignedCheckpoint {
 /// Why bytes are not a checkpoint of the expected log.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum OpenError {
+    /// The key makes cosignatures only, which never stand for a log's own signature.
+    #[error("the key is a witness's: its lines do not speak for a log")]
+    NotALogKey,
     /// The note is malformed, or the log's key did not sign it.
     #[error(transparent)]
     Note(#[from] NoteError),

@@ -1,7 +1,8 @@
 //! Names, ids and public keys of those who sign notes, and the Ed25519 signer.
 //!
 //! In scope: key names, key ids, verifier keys ("vkeys"), signatures over the text of a note, as in
-//! c2sp.org/signed-note. Out of scope: the note around them (`note`), key files, randomness.
+//! c2sp.org/signed-note. Out of scope: the note around them (`note`), what a cosignature says
+//! (`cosignature`), key files, randomness.
 
 use std::fmt;
 
@@ -11,13 +12,9 @@ use ed25519_dalek::{Signer, SigningKey, Verifier};
 use thiserror::Error;
 use zeroize::Zeroize;
 
+use crate::cosignature;
 use crate::hash::{Hash, sha256};
 use crate::note::NoteSignature;
-
-/// Type byte of an Ed25519 key in a verifier key (signed-note, "Signature types").
-const TYPE_ED25519: u8 = 0x01;
-/// Type byte of an ECDSA key in a verifier key.
-const TYPE_ECDSA: u8 = 0x02;
 
 /// Everything in a DER SubjectPublicKeyInfo of an Ed25519 key before its 32 bytes (RFC 8410).
 const ED25519_SPKI_PREFIX: [u8; 12] =
@@ -94,13 +91,39 @@ impl fmt::Display for KeyId {
     }
 }
 
-/// What a key signs with.
+/// What a key signs with, and what it signs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KeyAlgorithm {
     /// Type 0x01: Ed25519 over the text.
     Ed25519,
     /// Type 0x02 with a P-256 key: ECDSA over the SHA-256 of the text, in ASN.1 DER.
     EcdsaP256,
+    /// Type 0x04: Ed25519 over a time and the text of a checkpoint (tlog-cosignature).
+    CosignatureEd25519,
+    /// Type 0x06: ML-DSA-44 over a time, the signer's name, origin, size and root.
+    CosignatureMlDsa44,
+}
+
+impl KeyAlgorithm {
+    /// The byte before the public key in a verifier key (signed-note, "Signature types").
+    const fn type_byte(self) -> u8 {
+        match self {
+            Self::Ed25519 => 0x01,
+            Self::EcdsaP256 => 0x02,
+            Self::CosignatureEd25519 => 0x04,
+            Self::CosignatureMlDsa44 => 0x06,
+        }
+    }
+
+    const fn from_type_byte(byte: u8) -> Option<Self> {
+        match byte {
+            0x01 => Some(Self::Ed25519),
+            0x02 => Some(Self::EcdsaP256),
+            0x04 => Some(Self::CosignatureEd25519),
+            0x06 => Some(Self::CosignatureMlDsa44),
+            _ => None,
+        }
+    }
 }
 
 /// A public key with its name: what decides about a signature line.
@@ -117,6 +140,8 @@ pub struct VerifierKey {
 enum PublicKey {
     Ed25519(ed25519_dalek::VerifyingKey),
     EcdsaP256(p256::ecdsa::VerifyingKey),
+    CosignatureEd25519(ed25519_dalek::VerifyingKey),
+    CosignatureMlDsa44(cosignature::MlDsaKey),
 }
 
 impl VerifierKey {
@@ -124,7 +149,7 @@ impl VerifierKey {
     /// without stray bits, and the id that belongs to name and key.
     ///
     /// # Errors
-    /// [`VerifierKeyError`] names the part at fault. Key types other than Ed25519 and ECDSA P-256
+    /// [`VerifierKeyError`] names the part at fault. Key types that [`KeyAlgorithm`] does not list
     /// are [`VerifierKeyError::UnsupportedAlgorithm`].
     pub fn parse(vkey: &str) -> Result<Self, VerifierKeyError> {
         // The base64 part may contain a plus itself, so only the first two separate.
@@ -135,13 +160,13 @@ impl VerifierKey {
         let name = KeyName::parse(name)?;
         let key = STANDARD.decode(key).map_err(|_| VerifierKeyError::BadBase64)?;
         let (&algorithm, key) = key.split_first().ok_or(VerifierKeyError::BadKey)?;
-        let verifier = match algorithm {
-            TYPE_ED25519 => {
-                let key = key.try_into().map_err(|_| VerifierKeyError::BadKey)?;
-                Self::ed25519(name, key)?
-            }
-            TYPE_ECDSA => Self::ecdsa_p256(name, key)?,
-            other => return Err(VerifierKeyError::UnsupportedAlgorithm(other)),
+        let ed25519 = || key.try_into().map_err(|_| VerifierKeyError::BadKey);
+        let verifier = match KeyAlgorithm::from_type_byte(algorithm) {
+            Some(KeyAlgorithm::Ed25519) => Self::ed25519(name, ed25519()?)?,
+            Some(KeyAlgorithm::EcdsaP256) => Self::ecdsa_p256(name, key)?,
+            Some(KeyAlgorithm::CosignatureEd25519) => Self::cosigner_ed25519(name, ed25519()?)?,
+            Some(KeyAlgorithm::CosignatureMlDsa44) => Self::cosigner_ml_dsa_44(name, key)?,
+            None => return Err(VerifierKeyError::UnsupportedAlgorithm(algorithm)),
         };
         if verifier.id().to_string() != id {
             return Err(VerifierKeyError::WrongKeyId);
@@ -156,7 +181,30 @@ impl VerifierKey {
     pub fn ed25519(name: KeyName, public_key: [u8; 32]) -> Result<Self, VerifierKeyError> {
         let key = ed25519_dalek::VerifyingKey::from_bytes(&public_key)
             .map_err(|_| VerifierKeyError::BadKey)?;
-        Ok(Self::from_ed25519(name, key))
+        Ok(Self::named(name, PublicKey::Ed25519(key)))
+    }
+
+    /// Makes the key of a cosigner (type 0x04) of a raw 32-byte Ed25519 public key.
+    ///
+    /// # Errors
+    /// [`VerifierKeyError::BadKey`] if the bytes are not a point of the curve.
+    pub fn cosigner_ed25519(name: KeyName, public_key: [u8; 32]) -> Result<Self, VerifierKeyError> {
+        let key = ed25519_dalek::VerifyingKey::from_bytes(&public_key)
+            .map_err(|_| VerifierKeyError::BadKey)?;
+        Ok(Self::named(name, PublicKey::CosignatureEd25519(key)))
+    }
+
+    /// Makes the key of a cosigner (type 0x06) of a raw ML-DSA-44 public key (FIPS 204).
+    ///
+    /// # Errors
+    /// [`VerifierKeyError::BadKey`] if there are not exactly 1,312 bytes, or the name is longer
+    /// than the 255 bytes that the signed message has room for.
+    pub fn cosigner_ml_dsa_44(name: KeyName, public_key: &[u8]) -> Result<Self, VerifierKeyError> {
+        if name.as_str().len() > cosignature::NAME_BYTES_MAX {
+            return Err(VerifierKeyError::BadKey);
+        }
+        let key = cosignature::MlDsaKey::decode(public_key).ok_or(VerifierKeyError::BadKey)?;
+        Ok(Self::named(name, PublicKey::CosignatureMlDsa44(key)))
     }
 
     /// Makes the verifier key of a P-256 public key in DER SubjectPublicKeyInfo, with the point
@@ -174,12 +222,13 @@ impl VerifierKey {
         Ok(Self { name, full_id_hash: sha256(spki_der), key: PublicKey::EcdsaP256(key) })
     }
 
-    fn from_ed25519(name: KeyName, key: ed25519_dalek::VerifyingKey) -> Self {
+    /// Every type but ECDSA hashes name, type and key into the id (signed-note, "Key IDs").
+    fn named(name: KeyName, key: PublicKey) -> Self {
         let mut input = Vec::with_capacity(name.0.len() + 2 + 32);
         input.extend_from_slice(name.0.as_bytes());
-        input.extend_from_slice(&[b'\n', TYPE_ED25519]);
-        input.extend_from_slice(key.as_bytes());
-        Self { name, full_id_hash: sha256(&input), key: PublicKey::Ed25519(key) }
+        input.extend_from_slice(&[b'\n', key.algorithm().type_byte()]);
+        input.extend_from_slice(&key.to_bytes());
+        Self { name, full_id_hash: sha256(&input), key }
     }
 
     /// The name that stands on this key's signature lines.
@@ -200,62 +249,115 @@ impl VerifierKey {
 
     /// What this key signs with.
     pub fn algorithm(&self) -> KeyAlgorithm {
-        match self.key {
-            PublicKey::Ed25519(_) => KeyAlgorithm::Ed25519,
-            PublicKey::EcdsaP256(_) => KeyAlgorithm::EcdsaP256,
-        }
+        self.key.algorithm()
+    }
+
+    /// Whether this key may speak for a log: its lines are about the text, or about a checkpoint
+    /// without a claim that only a witness makes. An Ed25519 cosignature key may not.
+    pub fn is_log_key(&self) -> bool {
+        self.algorithm() != KeyAlgorithm::CosignatureEd25519
+    }
+
+    /// Whether this key's lines are cosignatures, which carry a time.
+    pub fn is_cosigner_key(&self) -> bool {
+        use KeyAlgorithm::{CosignatureEd25519, CosignatureMlDsa44};
+        matches!(self.algorithm(), CosignatureEd25519 | CosignatureMlDsa44)
+    }
+
+    /// Whether both hold the same public key, whatever their names and the type of their lines.
+    pub fn same_public_key(&self, other: &Self) -> bool {
+        self.public_key_bytes() == other.public_key_bytes()
     }
 
     /// The key as it stands in a verifier key after the type byte: 32 bytes of an Ed25519 key, the
-    /// DER SubjectPublicKeyInfo of an ECDSA key.
+    /// DER SubjectPublicKeyInfo of an ECDSA key, 1,312 bytes of an ML-DSA-44 key.
     pub fn public_key_bytes(&self) -> Vec<u8> {
-        match &self.key {
-            PublicKey::Ed25519(key) => key.as_bytes().to_vec(),
-            PublicKey::EcdsaP256(_) => self.spki_der(),
-        }
+        self.key.to_bytes()
     }
 
-    /// The key as DER SubjectPublicKeyInfo.
-    pub fn spki_der(&self) -> Vec<u8> {
+    /// The key as DER SubjectPublicKeyInfo; `None` for ML-DSA, which no Sigstore client reads.
+    pub fn spki_der(&self) -> Option<Vec<u8>> {
         match &self.key {
-            PublicKey::Ed25519(key) => [&ED25519_SPKI_PREFIX[..], key.as_bytes()].concat(),
-            PublicKey::EcdsaP256(key) => {
-                let point = key.to_sec1_point(false);
-                [&P256_SPKI_PREFIX[..], point.as_bytes()].concat()
+            PublicKey::Ed25519(key) | PublicKey::CosignatureEd25519(key) => {
+                Some([&ED25519_SPKI_PREFIX[..], key.as_bytes()].concat())
             }
+            PublicKey::EcdsaP256(_) => Some(self.key.to_bytes()),
+            PublicKey::CosignatureMlDsa44(_) => None,
         }
     }
 
     /// Checks a signature over the text of a note. `signature` is what follows the key id on the
-    /// line: 64 bytes for Ed25519, ASN.1 DER for ECDSA.
+    /// line: 64 bytes for Ed25519, ASN.1 DER for ECDSA, a time and 64 or 2,420 bytes for the two
+    /// kinds of cosignatures. An ML-DSA-44 line is about the checkpoint that the text is.
     ///
     /// # Errors
     /// [`SignatureError`] if this key did not make that signature over that text.
     pub fn verify(&self, text: &[u8], signature: &[u8]) -> Result<(), SignatureError> {
         match &self.key {
-            PublicKey::Ed25519(key) => {
-                let signature = ed25519_dalek::Signature::from_slice(signature)
-                    .map_err(|_| SignatureError::Malformed)?;
-                // The permissive check on purpose: it accepts the same signatures as the other
-                // implementations of signed-note, and two honest parties must agree on a note.
-                key.verify(text, &signature).map_err(|_| SignatureError::Wrong)
-            }
+            PublicKey::Ed25519(key) => verify_ed25519(key, text, signature),
             PublicKey::EcdsaP256(key) => {
                 let signature = p256::ecdsa::Signature::from_der(signature)
                     .map_err(|_| SignatureError::Malformed)?;
                 key.verify(text, &signature).map_err(|_| SignatureError::Wrong)
             }
+            PublicKey::CosignatureEd25519(key) => {
+                let (time_s, signature) = cosignature::split_time(signature)?;
+                verify_ed25519(key, &cosignature::ed25519_message(text, time_s), signature)
+            }
+            PublicKey::CosignatureMlDsa44(key) => {
+                let (time_s, signature) = cosignature::split_time(signature)?;
+                let message = cosignature::checkpoint_message(&self.name, text, time_s)?;
+                key.verify(&message, signature)
+            }
+        }
+    }
+
+    /// The key behind a type 0x06 verifier key: only such keys sign subtrees.
+    pub(crate) fn ml_dsa_key(&self) -> Option<&cosignature::MlDsaKey> {
+        match &self.key {
+            PublicKey::CosignatureMlDsa44(key) => Some(key),
+            _ => None,
         }
     }
 }
 
+impl PublicKey {
+    fn algorithm(&self) -> KeyAlgorithm {
+        match self {
+            Self::Ed25519(_) => KeyAlgorithm::Ed25519,
+            Self::EcdsaP256(_) => KeyAlgorithm::EcdsaP256,
+            Self::CosignatureEd25519(_) => KeyAlgorithm::CosignatureEd25519,
+            Self::CosignatureMlDsa44(_) => KeyAlgorithm::CosignatureMlDsa44,
+        }
+    }
+
+    fn to_bytes(&self) -> Vec<u8> {
+        match self {
+            Self::Ed25519(key) | Self::CosignatureEd25519(key) => key.as_bytes().to_vec(),
+            Self::EcdsaP256(key) => {
+                let point = key.to_sec1_point(false);
+                [&P256_SPKI_PREFIX[..], point.as_bytes()].concat()
+            }
+            Self::CosignatureMlDsa44(key) => key.encode(),
+        }
+    }
+}
+
+/// The permissive check on purpose: it accepts the same signatures as the other implementations of
+/// signed-note, and two honest parties must agree on a note.
+fn verify_ed25519(
+    key: &ed25519_dalek::VerifyingKey,
+    message: &[u8],
+    signature: &[u8],
+) -> Result<(), SignatureError> {
+    let signature =
+        ed25519_dalek::Signature::from_slice(signature).map_err(|_| SignatureError::Malformed)?;
+    key.verify(message, &signature).map_err(|_| SignatureError::Wrong)
+}
+
 impl fmt::Display for VerifierKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let type_byte = match self.key {
-            PublicKey::Ed25519(_) => TYPE_ED25519,
-            PublicKey::EcdsaP256(_) => TYPE_ECDSA,
-        };
-        let key = [&[type_byte][..], &self.public_key_bytes()].concat();
+        let key = [&[self.algorithm().type_byte()][..], &self.public_key_bytes()].concat();
         write!(f, "{}+{}+{}", self.name, self.id(), STANDARD.encode(key))
     }
 }
@@ -311,7 +413,8 @@ impl NoteSigner {
     pub fn ed25519(name: KeyName, mut seed: [u8; 32]) -> Self {
         let signing_key = SigningKey::from_bytes(&seed);
         seed.zeroize();
-        let verifier_key = VerifierKey::from_ed25519(name, signing_key.verifying_key());
+        let key = PublicKey::Ed25519(signing_key.verifying_key());
+        let verifier_key = VerifierKey::named(name, key);
         Self { signing_key, verifier_key }
     }
 

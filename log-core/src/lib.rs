@@ -34,6 +34,8 @@
 //! | [`leaf`], [`entry`] | the bytes that are logged | Rekor v2 |
 //! | [`key`], [`note`] | keys, signature lines | C2SP signed-note |
 //! | [`checkpoint`] | tree heads as signed text | C2SP tlog-checkpoint |
+//! | [`cosignature`] | what a witness says about a checkpoint, and when | C2SP tlog-cosignature |
+//! | [`witness`] | how it is asked for that | C2SP tlog-witness |
 //! | [`tlog_proof`] | everything that proves one entry offline | C2SP tlog-proof |
 //!
 //! # Append, prove, verify
@@ -61,6 +63,7 @@
 
 pub mod bundle;
 pub mod checkpoint;
+pub mod cosignature;
 pub mod entry;
 pub mod hash;
 pub mod integrate;
@@ -73,9 +76,11 @@ pub mod subtree;
 pub mod tile;
 pub mod tlog_proof;
 pub mod tree;
+pub mod witness;
 
 pub use bundle::EntryBundle;
 pub use checkpoint::{Checkpoint, Origin, SignedCheckpoint};
+pub use cosignature::{Cosignature, CosignerKey};
 pub use entry::Entry;
 pub use hash::{Hash, hash_children, hash_leaf, sha256};
 pub use integrate::{FullTile, Integrated, RightEdge, integrate};
@@ -88,3 +93,4 @@ pub use subtree::{Subtree, SubtreeProof};
 pub use tile::{BundleId, TILE_WIDTH, TileId, TileNodes};
 pub use tlog_proof::TlogProof;
 pub use tree::{LeafIndex, NodeId, TreeHead, TreeSize};
+pub use witness::{AddCheckpointRequest, SignSubtreeRequest, origin_hash};

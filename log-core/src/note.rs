@@ -111,15 +111,7 @@ impl SignedNote {
         if block.is_empty() {
             return Err(NoteError::NoSignature);
         }
-        let lines = block.strip_suffix('\n').ok_or(NoteError::Unterminated)?;
-        let mut signatures = Vec::new();
-        for line in lines.split('\n') {
-            if signatures.len() == NOTE_SIGNATURES_MAX {
-                return Err(NoteError::TooManySignatures);
-            }
-            signatures.push(NoteSignature::parse(line)?);
-        }
-        Ok(Self { text: text.to_owned(), signatures })
+        Ok(Self { text: text.to_owned(), signatures: parse_lines(block)? })
     }
 
     /// The signed text, its final newline included.
@@ -175,6 +167,35 @@ impl fmt::Display for SignedNote {
         }
         Ok(())
     }
+}
+
+/// Reads signature lines that stand alone, as in the answer of a witness (tlog-witness,
+/// "add-checkpoint"). They are not judged: only a key can do that.
+///
+/// # Errors
+/// [`NoteError`] under the rules and limits of [`SignedNote::parse`].
+pub fn parse_signature_lines(lines: &[u8]) -> Result<Vec<NoteSignature>, NoteError> {
+    if lines.len() > NOTE_BYTES_MAX {
+        return Err(NoteError::TooLong);
+    }
+    let lines = std::str::from_utf8(lines).map_err(|_| NoteError::NotUtf8)?;
+    check_characters(lines)?;
+    if lines.is_empty() {
+        return Err(NoteError::NoSignature);
+    }
+    parse_lines(lines)
+}
+
+fn parse_lines(block: &str) -> Result<Vec<NoteSignature>, NoteError> {
+    let lines = block.strip_suffix('\n').ok_or(NoteError::Unterminated)?;
+    let mut signatures = Vec::new();
+    for line in lines.split('\n') {
+        if signatures.len() == NOTE_SIGNATURES_MAX {
+            return Err(NoteError::TooManySignatures);
+        }
+        signatures.push(NoteSignature::parse(line)?);
+    }
+    Ok(signatures)
 }
 
 /// Notes hold no control characters below U+0020 other than the newline.

@@ -31,6 +31,7 @@ const EDGES: &[Edge] = &[
             "tracing",
             "log_proto",
             "log_server",
+            "log_witness",
             "log_cli",
         ],
         why: "the core has no IO, clock, randomness, logging, protobuf or async",
@@ -44,8 +45,17 @@ const EDGES: &[Edge] = &[
     Edge {
         within: &["log-server/src/log", "log-server/src/store", "log-server/src/admit"],
         except: &[],
-        never: &["axum", "http", "http_body_util", "hyper", "hyper_util", "tower", "tower_http"],
-        why: "only api and server know HTTP",
+        never: &[
+            "axum",
+            "http",
+            "http_body_util",
+            "hyper",
+            "hyper_util",
+            "reqwest",
+            "tower",
+            "tower_http",
+        ],
+        why: "only api, server and the client of the witnesses know HTTP",
     },
     Edge {
         within: &["log-server/src", "log-cli/src", "log-core/src", "proto/src"],
@@ -95,17 +105,46 @@ const EDGES: &[Edge] = &[
         why: "one file signs for a log",
     },
     Edge {
+        within: &["log-server/src"],
+        except: &["log-server/src/witness"],
+        never: &["reqwest"],
+        why: "one file asks witnesses; nothing else fetches anything",
+    },
+    Edge {
+        within: &["log-server/src/witness"],
+        except: &[],
+        never: &["crate::log", "crate::store", "crate::api", "crate::admit"],
+        why: "the client of a witness carries requests and knows no log",
+    },
+    Edge {
+        within: &["log-witness"],
+        except: &[],
+        never: &[
+            "log_server",
+            "log_proto",
+            "log_cli",
+            "rocksdb",
+            "log_core::entry",
+            "log_core::integrate",
+        ],
+        why: "an independent judge on the smallest base",
+    },
+    Edge {
         within: &["log-cli"],
         except: &[],
-        never: &["log_server"],
+        never: &["log_server", "log_witness"],
         why: "proves that log-core suffices to verify",
     },
 ];
 
 /// Packages that a manifest must not name, not even for its tests.
 pub(crate) const MANIFESTS: &[(&str, &[&str])] = &[
-    ("log-core/Cargo.toml", &["log-server", "log-cli", "log-proto", "tokio", "rand", "tracing"]),
-    ("log-cli/Cargo.toml", &["log-server"]),
+    (
+        "log-core/Cargo.toml",
+        &["log-server", "log-witness", "log-cli", "log-proto", "tokio", "rand", "tracing"],
+    ),
+    ("log-cli/Cargo.toml", &["log-server", "log-witness"]),
+    ("log-witness/Cargo.toml", &["log-server", "log-cli", "log-proto", "rocksdb"]),
     ("log-server/Cargo.toml", &["log-cli", "log-witness"]),
 ];
 

@@ -51,7 +51,7 @@ impl<'a> LogRow<'a> {
             reason: hosted.log().err().map(ToString::to_string),
             size: log.map(|log| log.published().head().size.get()),
             vkeys: log.map(|log| log.key().to_string()).into_iter().collect(),
-            public_key: log.map(|log| STANDARD.encode(log.key().spki_der())),
+            public_key: log.and_then(|log| log.key().spki_der()).map(|der| STANDARD.encode(der)),
         }
     }
 }

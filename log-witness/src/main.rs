@@ -1,0 +1,3 @@
+//! `cairn-witness`: the command line of the witness.
+
+fn main() {}
