@@ -97,9 +97,9 @@ pub struct CosignerKey {
     verifier_key: VerifierKey,
 }
 
+/// Boxed: the expanded ML-DSA key has some ten thousand bytes.
 enum Secret {
-    Ed25519(ed25519_dalek::SigningKey),
-    /// Boxed: the expanded key has some ten thousand bytes.
+    Ed25519(Box<ed25519_dalek::SigningKey>),
     MlDsa44(Box<ml_dsa::ExpandedSigningKey<MlDsa44>>),
 }
 
@@ -107,7 +107,7 @@ impl CosignerKey {
     /// The Ed25519 key (type 0x04) of a 32-byte seed. Cosigners of one operator must not share
     /// it: the message does not name the cosigner.
     pub fn ed25519(name: KeyName, mut seed: [u8; 32]) -> Self {
-        let secret = ed25519_dalek::SigningKey::from_bytes(&seed);
+        let secret = Box::new(ed25519_dalek::SigningKey::from_bytes(&seed));
         seed.zeroize();
         let verifier_key = VerifierKey::cosigner_ed25519(name, secret.verifying_key().to_bytes())
             .expect("invariant: a public key that was just derived is a point of the curve");

@@ -19,6 +19,9 @@
 //! | right edge | the partial tiles at the right end of a tree, one a level |
 //! | note | text with signature lines under it |
 //! | checkpoint | a tree head as the text of a note, under the name of its log (the origin) |
+//! | cosignature | a witness's line under a checkpoint: with its log it saw nothing inconsistent |
+//! | policy | which witnesses there are, and which sets of them are enough: the quorum |
+//! | evidence | a file that convicts a key of having signed what no honest holder signs |
 //!
 //! # Map
 //!
@@ -36,6 +39,8 @@
 //! | [`checkpoint`] | tree heads as signed text | C2SP tlog-checkpoint |
 //! | [`cosignature`] | what a witness says about a checkpoint, and when | C2SP tlog-cosignature |
 //! | [`witness`] | how it is asked for that | C2SP tlog-witness |
+//! | [`policy`] | which cosignatures are enough | C2SP tlog-policy |
+//! | [`evidence`] | what convicts a log or a witness | `cairn/tlog-evidence@v1` |
 //! | [`tlog_proof`] | everything that proves one entry offline | C2SP tlog-proof |
 //!
 //! # Append, prove, verify
@@ -65,11 +70,13 @@ pub mod bundle;
 pub mod checkpoint;
 pub mod cosignature;
 pub mod entry;
+pub mod evidence;
 pub mod hash;
 pub mod integrate;
 pub mod key;
 pub mod leaf;
 pub mod note;
+pub mod policy;
 pub mod proof;
 pub mod range;
 pub mod subtree;
@@ -82,11 +89,13 @@ pub use bundle::EntryBundle;
 pub use checkpoint::{Checkpoint, Origin, SignedCheckpoint};
 pub use cosignature::{Cosignature, CosignerKey};
 pub use entry::Entry;
+pub use evidence::{Evidence, EvidenceKind, EvidenceRole, NotProven, Proven};
 pub use hash::{Hash, hash_children, hash_leaf, sha256};
 pub use integrate::{FullTile, Integrated, RightEdge, integrate};
 pub use key::{KeyAlgorithm, KeyId, KeyName, NoteSigner, VerifierKey};
 pub use leaf::{LEAF_BYTES_MAX, Leaf, LeafTooLong};
 pub use note::{NoteSignature, SignedNote};
+pub use policy::{PolicyLog, PolicyWitness, QuorumArithmetic, WitnessPolicy};
 pub use proof::{ConsistencyProof, InclusionProof, ProofError, ProofPlan};
 pub use range::CompactRange;
 pub use subtree::{Subtree, SubtreeProof};

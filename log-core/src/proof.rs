@@ -241,6 +241,25 @@ impl ConsistencyProof {
         &self.hashes
     }
 
+    /// The two roots that the proof leads to: that of the older tree and that of the newer one
+    /// (RFC 9162, 2.1.4.2, with both results kept). `None` if there is no proof of this length
+    /// between these sizes, or the older size is 0 or beyond the newer one.
+    ///
+    /// If the older size is a power of two the proof does not contain the older root, and both
+    /// results are built on `old_root`, which then is the first one. Otherwise `old_root` is not
+    /// used, so that a proof which reaches the newer root tells what the newer tree begins with.
+    /// Equal sizes and an empty proof give `old_root` twice.
+    #[must_use]
+    pub fn reconstruct(
+        &self,
+        old: TreeSize,
+        new: TreeSize,
+        old_root: &Hash,
+    ) -> Option<(Hash, Hash)> {
+        check_sizes(old, new).ok()?;
+        reconstruct(0, old.get(), new.get(), &self.hashes, old_root)
+    }
+
     /// Checks that the newer tree begins with the older one (RFC 9162, 2.1.4.2).
     ///
     /// # Errors
@@ -248,7 +267,7 @@ impl ConsistencyProof {
     /// of the roots differs. Trees of equal size need the empty proof and equal roots.
     pub fn verify(&self, old: &TreeHead, new: &TreeHead) -> Result<(), ProofError> {
         check_sizes(old.size, new.size)?;
-        let roots = reconstruct(0, old.size.get(), new.size.get(), &self.hashes, &old.root_hash);
+        let roots = self.reconstruct(old.size, new.size, &old.root_hash);
         let Some((old_root, new_root)) = roots else {
             return Err(ProofError::WrongLength { hashes: self.hashes.len() });
         };

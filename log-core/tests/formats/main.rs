@@ -4,10 +4,15 @@
 #![allow(clippy::unwrap_used)]
 
 mod checkpoint;
+mod cosignature;
 mod entry;
+mod evidence;
+mod forks;
 mod key;
 mod note;
+mod policy;
 mod tlog_proof;
+mod witness;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;

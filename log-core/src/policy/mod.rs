@@ -1,0 +1,224 @@
+//! Which witnesses must have cosigned a checkpoint before it counts (c2sp.org/tlog-policy).
+//!
+//! In scope: the policy file, whether a set of witnesses satisfies it, and how many of them must
+//! lie or be gone before it fails. Out of scope: asking the witnesses, and how old a cosignature
+//! may be.
+//!
+//! A name is a member of at most one group, so witnesses and groups form trees. Everything below is
+//! one pass over the groups in the order of the file: each refers only to what stands before it.
+
+mod file;
+
+pub use file::{POLICY_BYTES_MAX, POLICY_LINES_MAX, PolicyError, PolicyFault};
+
+use crate::cosignature::Cosignature;
+use crate::key::VerifierKey;
+use crate::note::SignedNote;
+
+/// Which logs are followed, which witnesses are known, and which sets of them are enough.
+///
+/// Displays as a policy file in canonical form: one space between fields; logs, witnesses, groups,
+/// quorum, each in the order in which they were read; no comments. A threshold that all members
+/// must meet is `all`, one that any member meets is `any`, else a number; `all` for one member.
+/// It reads back as an equal policy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WitnessPolicy {
+    logs: Vec<PolicyLog>,
+    witnesses: Vec<PolicyWitness>,
+    groups: Vec<Group>,
+    /// `None` is `quorum none`.
+    quorum: Option<Member>,
+}
+
+/// A log of a policy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PolicyLog {
+    /// A key that may speak for the log.
+    pub key: VerifierKey,
+    /// Where the log is, as the policy writes it: it begins with `http://` or `https://`.
+    pub url: Option<String>,
+}
+
+/// A witness of a policy: one key. A witness with two keys has two lines and an `any` group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PolicyWitness {
+    /// Its name in this policy, which need not be the name of its key.
+    pub name: String,
+    /// The key that cosigns.
+    pub key: VerifierKey,
+    /// Where checkpoints are submitted to it: it begins with `http://` or `https://`.
+    pub url: Option<String>,
+}
+
+/// What a policy withstands. Each key counts as a witness of its own, except that the keys of an
+/// `any` group which share their key name or their URL are those of one witness and count once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct QuorumArithmetic {
+    /// Fewest witnesses that must collude with the log to show two histories, each cosigned by a
+    /// quorum: the smallest overlap of two quorums. 0 for `quorum none`.
+    pub faults_to_fork: usize,
+    /// Fewest witnesses whose outage leaves no quorum. `usize::MAX` for `quorum none`, which no
+    /// outage stops.
+    pub failures_to_stop: usize,
+    /// Two quorums can have no witness in common, so that the log alone can fork:
+    /// `faults_to_fork` is 0.
+    pub disjoint_quorums: bool,
+}
+
+/// At least `threshold` of the members.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Group {
+    name: String,
+    /// From 1 to the number of members.
+    threshold: usize,
+    members: Vec<Member>,
+}
+
+/// Something that stands before its use in the policy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Member {
+    Witness(usize),
+    Group(usize),
+}
+
+impl WitnessPolicy {
+    /// The policy `quorum none`, without logs and witnesses.
+    #[must_use]
+    pub const fn none() -> Self {
+        Self { logs: Vec::new(), witnesses: Vec::new(), groups: Vec::new(), quorum: None }
+    }
+
+    /// The logs in the order of the policy.
+    #[must_use]
+    pub fn logs(&self) -> &[PolicyLog] {
+        &self.logs
+    }
+
+    /// The witnesses in the order of the policy, those that the quorum does not refer to included.
+    #[must_use]
+    pub fn witnesses(&self) -> &[PolicyWitness] {
+        &self.witnesses
+    }
+
+    /// Whether the policy is `quorum none`: no witness is needed.
+    #[must_use]
+    pub const fn is_none(&self) -> bool {
+        self.quorum.is_none()
+    }
+
+    /// Whether the witnesses for which `counts` is true satisfy the quorum. `quorum none` always
+    /// holds. `counts` is asked once for each witness; the time is linear in the policy.
+    pub fn holds(&self, counts: impl Fn(&PolicyWitness) -> bool) -> bool {
+        let Some(quorum) = self.quorum else { return true };
+        self.fold(quorum, counts, |group, members| {
+            members.iter().filter(|holds| **holds).count() >= group.threshold
+        })
+    }
+
+    /// Whether enough witnesses have answered to know of everything that a quorum has cosigned:
+    /// those that did not answer must not be able to form a quorum among themselves. Then every
+    /// quorum has a witness that answered. Always true for `quorum none`.
+    pub fn enough_answers(&self, answered: impl Fn(&PolicyWitness) -> bool) -> bool {
+        self.is_none() || !self.holds(|witness| !answered(witness))
+    }
+
+    /// Every witness of the policy that cosigned the note, with its cosignature, in the order of
+    /// the policy. However many lines a key has, it stands here once.
+    ///
+    /// Whether the log signed the note, and whether the cosignatures are young enough, is for the
+    /// caller to see to.
+    pub fn cosigned(&self, note: &SignedNote) -> Vec<(&PolicyWitness, Cosignature)> {
+        let mut cosigned = Vec::new();
+        for witness in &self.witnesses {
+            if let Some(cosignature) = Cosignature::find(note, &witness.key) {
+                cosigned.push((witness, cosignature));
+            }
+        }
+        cosigned
+    }
+
+    /// How many witnesses must lie, and how many must be gone, before the policy fails. The numbers
+    /// are exact for any nesting, in linear time but for sorting the members of each group.
+    #[must_use]
+    pub fn quorum_arithmetic(&self) -> QuorumArithmetic {
+        let Some(quorum) = self.quorum else {
+            return QuorumArithmetic {
+                faults_to_fork: 0,
+                failures_to_stop: usize::MAX,
+                disjoint_quorums: true,
+            };
+        };
+        // A member that both histories need costs its own price; one that only one history needs
+        // is honest and costs nothing. Of n members, with b in both histories, each history gets
+        // b and its share of the n - b others: b + (n - b) / 2 >= k, so that b = 2k - n is enough.
+        let faults_to_fork = self.fold(
+            quorum,
+            |_| 1,
+            |group, prices| {
+                if self.is_one_witness(group) {
+                    return 1;
+                }
+                cheapest(prices, (2 * group.threshold).saturating_sub(prices.len()))
+            },
+        );
+        // A group of n fails once n - k + 1 members have failed.
+        let failures_to_stop = self.fold(
+            quorum,
+            |_| 1,
+            |group, prices| {
+                if self.is_one_witness(group) {
+                    return 1;
+                }
+                cheapest(prices, prices.len() - group.threshold + 1)
+            },
+        );
+        let disjoint_quorums = faults_to_fork == 0;
+        QuorumArithmetic { faults_to_fork, failures_to_stop, disjoint_quorums }
+    }
+
+    /// Works out a value for the quorum from values for the witnesses and, for each group, from the
+    /// values of its members.
+    fn fold<'p, T: Copy>(
+        &'p self,
+        quorum: Member,
+        of_witness: impl Fn(&'p PolicyWitness) -> T,
+        of_group: impl Fn(&'p Group, &[T]) -> T,
+    ) -> T {
+        let witnesses: Vec<T> = self.witnesses.iter().map(of_witness).collect();
+        let mut groups: Vec<T> = Vec::with_capacity(self.groups.len());
+        for group in &self.groups {
+            let value = |member: &Member| match *member {
+                Member::Witness(index) => witnesses[index],
+                Member::Group(index) => groups[index],
+            };
+            let members: Vec<T> = group.members.iter().map(value).collect();
+            groups.push(of_group(group, &members));
+        }
+        match quorum {
+            Member::Witness(index) => witnesses[index],
+            Member::Group(index) => groups[index],
+        }
+    }
+
+    /// Whether a group joins the keys of one witness, so that the witness counts once.
+    fn is_one_witness(&self, group: &Group) -> bool {
+        let witness = |member: &Member| match *member {
+            Member::Witness(index) => Some(&self.witnesses[index]),
+            Member::Group(_) => None,
+        };
+        let Some(keys) = group.members.iter().map(witness).collect::<Option<Vec<_>>>() else {
+            return false;
+        };
+        let first = keys[0];
+        let same_name = keys.iter().all(|other| other.key.name() == first.key.name());
+        let same_url = first.url.is_some() && keys.iter().all(|other| other.url == first.url);
+        group.threshold == 1 && (same_name || same_url)
+    }
+}
+
+/// The price of the cheapest `count` members.
+fn cheapest(prices: &[usize], count: usize) -> usize {
+    let mut prices = prices.to_vec();
+    prices.sort_unstable();
+    prices.iter().take(count).sum()
+}
