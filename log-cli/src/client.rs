@@ -8,7 +8,9 @@ use std::io::Read as _;
 use std::thread;
 use std::time::Duration;
 
+use log_core::Origin;
 use log_core::tile::{BundleId, TileId};
+use log_core::witness::origin_hash;
 use reqwest::blocking::{Client, RequestBuilder, Response};
 use reqwest::header::{ACCEPT, CONTENT_TYPE, RETRY_AFTER};
 use reqwest::{StatusCode, Url, redirect};
@@ -84,6 +86,12 @@ impl LogClient {
     /// The newest checkpoint, as a signed note.
     pub fn checkpoint(&self) -> Result<Vec<u8>, ClientError> {
         self.get("checkpoint", NOTE_BYTES_MAX)
+    }
+
+    /// The newest checkpoint of that log which a witness has cosigned, as a signed note; the
+    /// client is one of the witness's monitoring prefix (tlog-witness).
+    pub fn cosigned_checkpoint(&self, origin: &Origin) -> Result<Vec<u8>, ClientError> {
+        self.get(&format!("{}/checkpoint", origin_hash(origin)), NOTE_BYTES_MAX)
     }
 
     /// A tile of hashes. A partial tile that is gone is cut from the full one (tlog-tiles).

@@ -37,8 +37,36 @@ pub fn read_artefact(path: &Path) -> Result<Artefact, Failure> {
     Artefact::read(file).map_err(|error| failed("read", path, &error))
 }
 
+/// At most one byte more than `limit` of a file, for a parser that refuses what is too long.
+pub fn read_start(path: &Path, limit: u64) -> Result<Vec<u8>, Failure> {
+    let mut bytes = Vec::new();
+    File::open(path)
+        .and_then(|file| file.take(limit + 1).read_to_end(&mut bytes))
+        .map_err(|error| failed("read", path, &error))?;
+    Ok(bytes)
+}
+
 /// A log's verifier key, given as itself or as the name of a file that holds it.
-pub fn read_vkey(text: &str) -> Result<VerifierKey, Failure> {
+pub fn read_log_vkey(text: &str) -> Result<VerifierKey, Failure> {
+    let key = read_vkey(text)?;
+    if key.is_log_key() {
+        return Ok(key);
+    }
+    let reason = format!("{key} is the key of a witness: a log does not sign with such a key");
+    Err(Failure::Usage(reason))
+}
+
+/// A witness's verifier key, given as itself or as the name of a file that holds it.
+pub fn read_cosigner_vkey(text: &str) -> Result<VerifierKey, Failure> {
+    let key = read_vkey(text)?;
+    if key.is_cosigner_key() {
+        return Ok(key);
+    }
+    let reason = format!("{key} is the key of a log: a witness does not cosign with such a key");
+    Err(Failure::Usage(reason))
+}
+
+fn read_vkey(text: &str) -> Result<VerifierKey, Failure> {
     if let Ok(key) = VerifierKey::parse(text.trim()) {
         return Ok(key);
     }
@@ -57,7 +85,9 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
     let partial = PathBuf::from(partial);
     let written = File::create(&partial)
         .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
-        .and_then(|()| fs::rename(&partial, path));
+        // The neighbour is whole and durable; a crash here leaves the old file and a neighbour.
+        .and_then(|()| fs::rename(&partial, path))
+        .and_then(|()| sync_directory_of(path));
     written.map_err(|error| failed("write", path, &error))
 }
 
@@ -71,6 +101,15 @@ pub fn write_secret(path: &Path, text: &str) -> Result<(), Failure> {
         .open(path)
         .and_then(|mut file| file.write_all(text.as_bytes()).and_then(|()| file.sync_all()));
     written.map_err(|error| failed("write", path, &error))
+}
+
+/// Makes the name of a file durable, where directories can be synced.
+fn sync_directory_of(path: &Path) -> std::io::Result<()> {
+    if cfg!(not(unix)) {
+        return Ok(());
+    }
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    File::open(parent.unwrap_or(Path::new(".")))?.sync_all()
 }
 
 fn failed(act: &str, path: &Path, error: &std::io::Error) -> Failure {

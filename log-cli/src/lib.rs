@@ -4,6 +4,7 @@
 //! It shares no code with the server beyond `log-core`.
 
 pub mod artefact;
+pub mod audit;
 pub mod bundle;
 pub mod certificate;
 pub mod chain;
@@ -22,3 +23,4 @@ pub mod timestamp;
 pub mod tlv;
 pub mod trusted_root;
 pub mod verify;
+pub mod witnessed;

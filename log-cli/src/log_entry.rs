@@ -97,6 +97,8 @@ pub struct Included {
     pub index: LeafIndex,
     /// The checkpoint that covers it.
     pub checkpoint: Checkpoint,
+    /// The note that says so, with all its lines; only that of the log's key was verified.
+    pub note: SignedNote,
 }
 
 impl LogEntry {
@@ -110,7 +112,7 @@ impl LogEntry {
     ) -> Result<Included, EntryRefusal> {
         let (proof, note) = self.proof()?;
         let signed = SignedCheckpoint::open(note.as_bytes(), origin, key)?;
-        self.check_inclusion(leaf, proof, signed.checkpoint().clone())
+        self.check_inclusion(leaf, proof, signed.checkpoint().clone(), signed.note().clone())
     }
 
     /// As `verify`, but the checkpoint's signature is not checked: the proof only shows that
@@ -118,7 +120,7 @@ impl LogEntry {
     pub fn verify_unsigned(&self, leaf: &Leaf) -> Result<Included, EntryRefusal> {
         let (proof, note) = self.proof()?;
         let note = SignedNote::parse(note.as_bytes())?;
-        self.check_inclusion(leaf, proof, Checkpoint::parse(note.text())?)
+        self.check_inclusion(leaf, proof, Checkpoint::parse(note.text())?, note)
     }
 
     /// The inclusion proof as typed hashes.
@@ -146,6 +148,7 @@ impl LogEntry {
         leaf: &Leaf,
         proof: &EntryProof,
         checkpoint: Checkpoint,
+        note: SignedNote,
     ) -> Result<Included, EntryRefusal> {
         if self.inclusion_promise.is_some() || !self.integrated_time.is_zero() {
             return Err(EntryRefusal::UnsignedTime);
@@ -163,7 +166,7 @@ impl LogEntry {
             return Err(EntryRefusal::OtherBody);
         }
         self.inclusion()?.verify(&leaf.hash(), index, &checkpoint.head)?;
-        Ok(Included { index, checkpoint })
+        Ok(Included { index, checkpoint, note })
     }
 }
 

@@ -6,7 +6,9 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::Parser;
-use log_cli::command::{checkpoint, consistency, fsck, get, keygen, submit, trust, verify};
+use log_cli::command::{
+    audit, checkpoint, consistency, evidence, fsck, get, keygen, policy, submit, trust, verify,
+};
 use log_cli::failure::Failure;
 use log_cli::output::{Answer, Printable};
 use serde_json::json;
@@ -40,6 +42,14 @@ enum Command {
     Consistency(consistency::ConsistencyArgs),
     /// Recompute a whole log from its public bytes.
     Fsck(fsck::FsckArgs),
+    /// Compare what a log and its witnesses show now, and what the log showed last time.
+    Audit(audit::AuditArgs),
+    /// Judge files that convict a log or a witness.
+    #[command(subcommand)]
+    Evidence(evidence::EvidenceCommand),
+    /// Judge witness policies.
+    #[command(subcommand)]
+    Policy(policy::PolicyCommand),
     /// Make the files that clients need to use a server's logs.
     #[command(subcommand)]
     Trust(trust::TrustCommand),
@@ -55,11 +65,21 @@ fn main() -> ExitCode {
         Command::Checkpoint(args) => checkpoint::run(args),
         Command::Consistency(args) => consistency::run(args),
         Command::Fsck(args) => fsck::run(args),
+        Command::Audit(args) => audit::run(args),
+        Command::Evidence(command) => evidence::run(command),
+        Command::Policy(command) => policy::run(command),
         Command::Trust(command) => trust::run(command),
     };
     match result {
         Ok(answer) => print(&answer, arguments.json),
-        Err(failure) => report(&failure, arguments.json),
+        Err(failure) => {
+            let reason = explain(&failure);
+            if arguments.json {
+                let json = json!({ "error": reason, "exitCode": failure.exit_code() });
+                let _ = writeln!(std::io::stdout().lock(), "{json}");
+            }
+            ExitCode::from(failure.exit_code())
+        }
     }
 }
 
@@ -71,18 +91,22 @@ fn print(answer: &Answer, as_json: bool) -> ExitCode {
         writeln!(stdout, "{}", answer.text)
     };
     // A reader that went away is not our failure, and a full disk must not look like a yes.
-    match printed.and_then(|()| stdout.flush()) {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => ExitCode::from(3),
-        _ => ExitCode::SUCCESS,
+    let unprinted = printed
+        .and_then(|()| stdout.flush())
+        .is_err_and(|error| error.kind() != std::io::ErrorKind::BrokenPipe);
+    match &answer.failure {
+        Some(failure) => {
+            explain(failure);
+            ExitCode::from(failure.exit_code())
+        }
+        None if unprinted => ExitCode::from(3),
+        None => ExitCode::SUCCESS,
     }
 }
 
-fn report(failure: &Failure, as_json: bool) -> ExitCode {
+/// Says on stderr why the answer is not a yes.
+fn explain(failure: &Failure) -> String {
     let reason = failure.to_string();
     eprintln!("cairn: {}", Printable(&reason));
-    if as_json {
-        let json = json!({ "error": reason, "exitCode": failure.exit_code() });
-        let _ = writeln!(std::io::stdout().lock(), "{json}");
-    }
-    ExitCode::from(failure.exit_code())
+    reason
 }

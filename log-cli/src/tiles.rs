@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use log_core::bundle::{BundleError, EntryBundle};
-use log_core::hash::{Hash, hash_leaf};
+use log_core::hash::{Hash, hash_children, hash_leaf};
 use log_core::integrate::{EdgeError, RightEdge};
 use log_core::proof::{ConsistencyProof, InclusionProof, ProofError};
 use log_core::tile::{BundleId, TILE_WIDTH, TileError, TileId, TileNodes};
@@ -85,6 +85,17 @@ impl<'c> TileReader<'c> {
         let plan = ConsistencyProof::plan(old, self.head().size)?;
         let nodes = self.nodes(plan.nodes())?;
         Ok(ConsistencyProof::build(&plan, &nodes)?)
+    }
+
+    /// The root of the tree's first leaves, and the proof that they are its beginning. The size
+    /// is at least 1.
+    pub fn prefix(&mut self, size: TreeSize) -> Result<(Hash, ConsistencyProof), TilesError> {
+        let proof = self.consistency(size)?;
+        let peaks: Vec<_> = size.peaks().collect();
+        let peaks = self.nodes(&peaks)?;
+        let (last, others) = peaks.split_last().expect("invariant: no such proof for size 0");
+        let root = others.iter().rev().fold(*last, |right, left| hash_children(left, &right));
+        Ok((root, proof))
     }
 
     fn nodes(&mut self, ids: &[NodeId]) -> Result<Vec<Hash>, TilesError> {

@@ -4,13 +4,14 @@
 //! step below takes what the one before has proved.
 
 use jiff::Timestamp;
+use log_core::checkpoint::OpenError;
 use log_core::entry::{
     Dsse, Entry, HashAlgorithm, HashedRekord, KeyDetails, Signature, Verifier, dsse,
 };
 use log_core::hash::{Hash, sha256};
 use log_core::leaf::{Leaf, LeafTooLong};
 use log_core::tlog_proof::{TlogProof, TlogProofError};
-use log_core::{Origin, VerifierKey};
+use log_core::{Origin, SignedNote, VerifierKey};
 use serde::Deserialize;
 
 use crate::artefact::{Artefact, hex};
@@ -20,6 +21,7 @@ use crate::log_entry::{EntryRefusal, Included, LogEntry};
 use crate::public_key::{BadSignature, KeyKind, PublicKey};
 use crate::timestamp::{self, TimestampError};
 use crate::trusted_root::{TrustedRoot, TrustedRootError};
+use crate::witnessed::{WitnessDemand, WitnessRefusal, Witnessed, open_checkpoint};
 
 /// The payload type of in-toto statements, the only one that names files.
 const IN_TOTO: &str = "application/vnd.in-toto+json";
@@ -47,12 +49,30 @@ pub struct Identity {
 /// What was shown.
 #[derive(Clone, Debug)]
 pub struct Verified {
-    /// The origin of the log that has the entry.
-    pub origin: Origin,
-    /// Where in the log, and under which checkpoint.
-    pub included: Included,
+    /// The entries in logs that are trusted; at least one.
+    pub entries: Vec<Logged>,
     /// The time of the signature, if an authority attests it.
     pub time: Option<Timestamp>,
+}
+
+/// An entry that was proved to be in a log.
+#[derive(Clone, Debug)]
+pub struct Logged {
+    /// The log's key.
+    pub key: VerifierKey,
+    /// Where in the log, and under which checkpoint.
+    pub included: Included,
+}
+
+impl Logged {
+    /// Whether the checkpoint has what the policy demands; gives the witnesses that cosigned.
+    ///
+    /// # Errors
+    /// [`Refusal::Witnesses`] says what is missing.
+    pub fn check_witnesses(&self, demand: &WitnessDemand) -> Result<Vec<Witnessed>, Refusal> {
+        let Included { checkpoint, note, .. } = &self.included;
+        Ok(demand.check(note, &checkpoint.origin, &self.key)?)
+    }
 }
 
 /// Verifies that the bundle shows what is expected about the artefact.
@@ -65,7 +85,7 @@ pub fn verify_bundle(
     let content = Content::of(bundle, artefact)?;
     let time = signing_time(bundle, content.signature, root)?;
     let signer = Signer::of(bundle, root, expected, time)?;
-    let mut verified = None;
+    let mut entries = Vec::new();
     for entry in &bundle.verification_material.tlog_entries {
         let Some(log) = root.log(&entry.log_id.key_id.0)? else {
             continue;
@@ -78,20 +98,25 @@ pub fn verify_bundle(
         content.verify_signature(entry, &signer.key)?;
         let leaf = content.leaf(entry, &signer)?;
         let included = entry.verify(&leaf, &log.origin, &log.key)?;
-        verified.get_or_insert(Verified { origin: log.origin, included, time });
+        entries.push(Logged { key: log.key, included });
     }
-    verified.ok_or(Refusal::NoTrustedLog)
+    if entries.is_empty() { Err(Refusal::NoTrustedLog) } else { Ok(Verified { entries, time }) }
 }
 
-/// Verifies that the tlog-proof shows that the log with this origin and key has the leaf.
+/// Verifies that the tlog-proof shows that the log with this origin and one of these keys has the
+/// leaf.
 pub fn verify_tlog_proof(
     proof: &TlogProof,
     leaf_hash: &Hash,
     origin: &Origin,
-    key: &VerifierKey,
-) -> Result<Included, Refusal> {
+    keys: &[VerifierKey],
+) -> Result<Logged, Refusal> {
+    let note = SignedNote::parse(proof.checkpoint.as_bytes()).map_err(OpenError::from)?;
+    let (_, key) = open_checkpoint(&note, origin, keys)?;
     let signed = proof.verify(leaf_hash, origin, key)?;
-    Ok(Included { index: proof.index, checkpoint: signed.checkpoint().clone() })
+    let checkpoint = signed.checkpoint().clone();
+    let included = Included { index: proof.index, checkpoint, note };
+    Ok(Logged { key: key.clone(), included })
 }
 
 /// Verifies that an entry, the `extra` of a tlog-proof, is the key's signature over the artefact.
@@ -175,6 +200,12 @@ pub enum Refusal {
     /// The tlog-proof does not prove it.
     #[error(transparent)]
     TlogProof(#[from] TlogProofError),
+    /// The log did not sign the checkpoint of the tlog-proof.
+    #[error("the checkpoint of the proof does not hold")]
+    Checkpoint(#[from] OpenError),
+    /// The witnesses that the policy demands did not cosign.
+    #[error(transparent)]
+    Witnesses(#[from] WitnessRefusal),
     /// The entry in a tlog-proof is not a hashedrekord.
     #[error("the proof carries no hashedrekord entry")]
     NotAHashedRekord,

@@ -1,11 +1,12 @@
 //! `cairn get`: shows one entry, proved to be in the tree of the newest checkpoint.
 
 use std::fmt::Write as _;
+use std::path::PathBuf;
 
-use log_core::Entry;
 use log_core::entry::{Signature, Verifier};
 use log_core::hash::{hash_leaf, sha256};
 use log_core::tree::{LeafIndex, TreeHead};
+use log_core::{Entry, TlogProof};
 use serde_json::{Value, json};
 
 use super::checkpoint::{LogArgs, open};
@@ -13,6 +14,7 @@ use super::consistency::unreadable;
 use crate::artefact::hex;
 use crate::certificate::SigningCertificate;
 use crate::failure::Failure;
+use crate::files;
 use crate::output::{Answer, Printable};
 use crate::protojson::Bytes;
 use crate::tiles::TileReader;
@@ -26,6 +28,9 @@ pub struct GetArgs {
     /// Which log.
     #[command(flatten)]
     pub log: LogArgs,
+    /// Where a tlog-proof of the entry goes, with the log's checkpoint and its cosignatures.
+    #[arg(long, value_name = "PROOF")]
+    pub tlog_proof: Option<PathBuf>,
     /// The index of the entry, from 0.
     pub index: u64,
 }
@@ -43,6 +48,12 @@ pub fn run(args: &GetArgs) -> Result<Answer, Failure> {
     }
     let mut reader = TileReader::open(&client, checkpoint.head).map_err(unreadable)?;
     let (body, proof) = reader.entry(index).map_err(unreadable)?;
+    if let Some(path) = &args.tlog_proof {
+        let checkpoint = String::from_utf8(note).expect("invariant: a parsed note is UTF-8");
+        let (extra, inclusion) = (Some(body.clone()), proof.clone());
+        let proof = TlogProof { index, extra, inclusion, checkpoint };
+        files::write(path, proof.to_string().as_bytes())?;
+    }
     let leaf_hash = hash_leaf(&body);
     let origin = &checkpoint.origin;
     let mut text = format!("entry      {index} of {origin}");

@@ -218,7 +218,7 @@ impl Trust {
         let Some(vkey) = &args.log_vkey else {
             return Ok(Self::None);
         };
-        let key = files::read_vkey(vkey)?;
+        let key = files::read_log_vkey(vkey)?;
         let origin = log_core::Origin::parse(key.name().as_str());
         let origin = origin.map_err(|error| Failure::Usage(error.to_string()))?;
         Ok(Self::Log(Box::new(LogTrust { origin, key })))

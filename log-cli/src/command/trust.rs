@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
-use log_core::{KeyAlgorithm, Origin, SignedCheckpoint, VerifierKey};
+use log_core::{KeyAlgorithm, Origin, SignedCheckpoint, SignedNote, VerifierKey};
 use reqwest::Url;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -28,6 +28,8 @@ use crate::trusted_root::{
     Authority, KeyInstance, LogInstance, MEDIA_TYPE, TimeRange, TrustedRoot,
 };
 
+mod policy;
+
 /// The media type of signing configurations.
 const SIGNING_CONFIG_MEDIA_TYPE: &str = "application/vnd.dev.sigstore.signingconfig.v0.2+json";
 
@@ -41,7 +43,8 @@ const REKOR_V2: &str = "rekor-v2";
 #[derive(Debug, clap::Subcommand)]
 pub enum TrustCommand {
     /// Writes trusted_root.json, signing_config.json, trust_config.json, policy.txt and a
-    /// NAME.vkey for each log.
+    /// NAME.vkey for each log, and a NAME.policy.txt for each log whose witnesses are others than
+    /// those of the first Rekor v2 log.
     Export(ExportArgs),
 }
 
@@ -93,6 +96,7 @@ pub fn run(command: &TrustCommand) -> Result<Answer, Failure> {
     if !logs.iter().any(|log| log.listed.personality == REKOR_V2) {
         return Err(Failure::no("the server has no rekor-v2 log"));
     }
+    let policies = policy::policy_files(&logs)?;
     let root = trusted_root(args, &logs)?;
     let config = signing_config(args, &logs, &root, &url)?;
     let root = serde_json::to_value(&root).map_err(Failure::undecided)?;
@@ -106,19 +110,20 @@ pub fn run(command: &TrustCommand) -> Result<Answer, Failure> {
     write_json(&args.out.join("trusted_root.json"), &root)?;
     write_json(&args.out.join("signing_config.json"), &config)?;
     write_json(&args.out.join("trust_config.json"), &both)?;
-    let mut policy = String::new();
     let mut text = format!("wrote {}", args.out.display());
-    for ListedLog { listed, trust, url, .. } in &logs {
+    for ListedLog { listed, trust, .. } in &logs {
         let vkey = format!("{}\n", trust.key);
         files::write(&args.out.join(format!("{}.vkey", listed.name)), vkey.as_bytes())?;
-        policy.push_str(&format!("log {} {url}\n", trust.key));
         text.push_str(&format!("\n{}  {}", listed.name, Printable(&trust.key.to_string())));
     }
-    policy.push_str("quorum none\n");
-    files::write(&args.out.join("policy.txt"), policy.as_bytes())?;
+    for (name, policy) in &policies {
+        files::write(&args.out.join(name), policy.as_bytes())?;
+    }
     let vkeys = logs.iter().map(|log| (log.listed.name.clone(), json!(log.trust.key.to_string())));
     let vkeys: serde_json::Map<_, _> = vkeys.collect();
-    Ok(Answer::new(text, json!({ "out": args.out.display().to_string(), "vkeys": vkeys })))
+    let names: Vec<&str> = policies.iter().map(|(name, _)| name.as_str()).collect();
+    let out = args.out.display().to_string();
+    Ok(Answer::new(text, json!({ "out": out, "vkeys": vkeys, "policies": names })))
 }
 
 /// What a server answers at `/logs`.
@@ -137,12 +142,17 @@ struct Listed {
     public_key: Bytes,
     state: String,
     start_time: String,
+    /// The tlog-policy under which the log publishes; absent if it asks no witnesses.
+    #[serde(default)]
+    witness_policy: Option<String>,
 }
 
 /// A log of the list whose key was seen to sign its checkpoint.
 struct ListedLog {
     listed: Listed,
     trust: LogTrust,
+    /// The checkpoint that it showed.
+    note: SignedNote,
     start: Timestamp,
     /// The prefix of its tiles.
     url: String,
@@ -158,12 +168,15 @@ impl ListedLog {
         let origin = Origin::parse(&listed.origin).map_err(|_| wrong("bad origin"))?;
         let keys = listed.vkeys.iter().map(|vkey| VerifierKey::parse(vkey));
         let keys = keys.collect::<Result<Vec<_>, _>>().map_err(|_| wrong("bad verifier key"))?;
+        if !keys.iter().all(VerifierKey::is_log_key) {
+            return Err(wrong("a verifier key that is not a log's"));
+        }
         let key = keys.into_iter().find(|key| key.algorithm() == KeyAlgorithm::Ed25519);
         let key = key.ok_or_else(|| wrong("no Ed25519 key"))?;
         let start = listed.start_time.parse().map_err(|_| wrong("bad start time"))?;
         let mut face = url.clone();
         if listed.personality == REKOR_V2 {
-            if key.spki_der() != listed.public_key.0 {
+            if key.spki_der().as_deref() != Some(listed.public_key.0.as_slice()) {
                 return Err(wrong("the public key is not that of the verifier key"));
             }
             if key.name().as_str() != listed.origin || face.set_host(Some(&listed.origin)).is_err()
@@ -172,9 +185,9 @@ impl ListedLog {
             }
         }
         let note = client.checkpoint().map_err(Failure::undecided)?;
-        SignedCheckpoint::open(&note, &origin, &key).map_err(Failure::no)?;
-        let url = client.base_url().to_owned();
-        Ok(Self { listed: listed.clone(), trust: LogTrust { origin, key }, start, url, face })
+        let signed = SignedCheckpoint::open(&note, &origin, &key).map_err(Failure::no)?;
+        let (url, note) = (client.base_url().to_owned(), signed.note().clone());
+        Ok(Self { listed: listed.clone(), trust: LogTrust { origin, key }, note, start, url, face })
     }
 
     fn instance(&self) -> LogInstance {

@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
+use log_core::TlogProof;
 use log_core::hash::hash_leaf;
-use log_core::{Origin, TlogProof};
 use serde_json::json;
 
 use crate::bundle::{BUNDLE_BYTES_MAX, Bundle};
@@ -14,8 +14,9 @@ use crate::output::Answer;
 use crate::public_key::PublicKey;
 use crate::trusted_root::{TRUSTED_ROOT_BYTES_MAX, TrustedRoot};
 use crate::verify::{
-    Expected, Identity, Refusal, verify_bundle, verify_entry_body, verify_tlog_proof,
+    Expected, Identity, Logged, Refusal, verify_bundle, verify_entry_body, verify_tlog_proof,
 };
+use crate::witnessed::{LogClaim, PolicyArgs, WitnessDemand, Witnessed, cosigned_by};
 
 /// Arguments of `cairn verify`.
 #[derive(Debug, clap::Args)]
@@ -28,9 +29,10 @@ pub struct VerifyArgs {
     #[arg(long, value_name = "ROOT", conflicts_with = "tlog_proof")]
     pub trusted_root: Option<PathBuf>,
     /// The tlog-proof to verify, in place of a bundle.
-    #[arg(long, value_name = "PROOF", requires = "log_vkey")]
+    #[arg(long, value_name = "PROOF")]
     pub tlog_proof: Option<PathBuf>,
-    /// The verifier key of the log that the tlog-proof is of, or a file that holds it.
+    /// The verifier key of the log that the tlog-proof is of, or a file that holds it. Not
+    /// needed if the witness policy names that log.
     #[arg(long, value_name = "VKEY", conflicts_with = "bundle")]
     pub log_vkey: Option<String>,
     /// The origin of that log, if it is not the name of its key.
@@ -51,6 +53,9 @@ pub struct VerifyArgs {
     /// Accept a certificate that no Certificate Transparency log has seen.
     #[arg(long, requires = "certificate_identity")]
     pub insecure_ignore_sct: bool,
+    /// Who must have cosigned the checkpoint.
+    #[command(flatten)]
+    pub witnesses: PolicyArgs,
     /// The file that was signed.
     pub file: Option<PathBuf>,
 }
@@ -73,8 +78,9 @@ fn run_bundle(args: &VerifyArgs, bundle: &std::path::Path) -> Result<Answer, Fai
         .map_err(Failure::undecided)?;
     let bundle = Bundle::parse(&files::read(bundle, BUNDLE_BYTES_MAX)?).map_err(Failure::no)?;
     let artefact = files::read_artefact(file)?;
+    let demand = args.witnesses.demand()?;
     let verified = verify_bundle(&bundle, &artefact, &root, &expected).map_err(refused)?;
-    let mut answer = answer(&verified.included);
+    let mut answer = answer(&verified.entries, demand.as_ref()).map_err(refused)?;
     answer.json["time"] = json!(verified.time.map(|time| time.to_string()));
     if let Some(time) = verified.time {
         answer.text = format!("{}\nsigned at {time}", answer.text);
@@ -83,13 +89,12 @@ fn run_bundle(args: &VerifyArgs, bundle: &std::path::Path) -> Result<Answer, Fai
 }
 
 fn run_tlog_proof(args: &VerifyArgs, proof: &std::path::Path) -> Result<Answer, Failure> {
-    let vkey = args.log_vkey.as_ref();
-    let vkey = vkey.ok_or_else(|| Failure::Usage("give --log-vkey".to_owned()))?;
-    let vkey = files::read_vkey(vkey)?;
-    let origin = args.origin.as_deref().unwrap_or(vkey.name().as_str());
-    let origin = Origin::parse(origin).map_err(|error| Failure::Usage(error.to_string()))?;
+    let claim = LogClaim::read(args.log_vkey.as_deref(), args.origin.as_deref())?;
+    let demand = args.witnesses.demand()?;
+    claim.check_usage(demand.as_ref())?;
     let proof = files::read(proof, SMALL_FILE_BYTES_MAX)?;
     let proof = TlogProof::parse(&proof).map_err(Failure::no)?;
+    let (origin, keys) = claim.log_of(&proof.checkpoint, demand.as_ref())?;
     let leaf = match (&args.leaf, &args.file, &args.key) {
         (Some(leaf), None, None) => files::read(leaf, SMALL_FILE_BYTES_MAX)?,
         (None, Some(file), Some(key)) => {
@@ -103,8 +108,8 @@ fn run_tlog_proof(args: &VerifyArgs, proof: &std::path::Path) -> Result<Answer, 
             return Err(Failure::Usage(usage.to_owned()));
         }
     };
-    let included = verify_tlog_proof(&proof, &hash_leaf(&leaf), &origin, &vkey);
-    Ok(answer(&included.map_err(refused)?))
+    let logged = verify_tlog_proof(&proof, &hash_leaf(&leaf), &origin, &keys).map_err(refused)?;
+    answer(&[logged], demand.as_ref()).map_err(refused)
 }
 
 fn expected(args: &VerifyArgs) -> Result<Expected, Failure> {
@@ -136,20 +141,36 @@ fn refused(refusal: Refusal) -> Failure {
     }
 }
 
-fn answer(included: &Included) -> Answer {
-    let Included { index, checkpoint } = included;
+/// About the first entry that has what is demanded, or the refusal of the last one.
+fn answer(entries: &[Logged], demand: Option<&WitnessDemand>) -> Result<Answer, Refusal> {
+    let mut refusal = Refusal::NoTrustedLog;
+    for logged in entries {
+        match demand.map(|demand| logged.check_witnesses(demand)).transpose() {
+            Ok(witnesses) => return Ok(describe(&logged.included, witnesses)),
+            Err(error) => refusal = error,
+        }
+    }
+    Err(refusal)
+}
+
+fn describe(included: &Included, witnesses: Option<Vec<Witnessed>>) -> Answer {
+    let Included { index, checkpoint, .. } = included;
     let (origin, head) = (&checkpoint.origin, checkpoint.head);
-    let text = format!(
+    let mut text = format!(
         "verified: entry {index} of {origin}, in the tree of size {} with root {}",
         head.size,
         head.root_hash.to_base64()
     );
-    let json = json!({
+    let mut json = json!({
         "verified": true,
         "log": origin.as_str(),
         "index": index.get(),
         "treeSize": head.size.get(),
         "rootHash": head.root_hash.to_base64(),
     });
+    if let Some(witnesses) = witnesses {
+        text.push_str(&cosigned_by(&witnesses));
+        json["witnesses"] = witnesses.iter().map(Witnessed::to_json).collect();
+    }
     Answer::new(text, json)
 }

@@ -15,34 +15,34 @@ use crate::fixture::{FILE, TestLog, hashed_rekord, key_bundle};
 use crate::served::{Server, files_of};
 
 /// A directory to work in, and `cairn` in it.
-struct Place(tempfile::TempDir);
+pub(crate) struct Place(tempfile::TempDir);
 
 impl Place {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let place = Self(tempfile::tempdir().unwrap());
         place.write("file", FILE);
         place
     }
 
-    fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         self.0.path()
     }
 
-    fn write(&self, name: &str, bytes: impl AsRef<[u8]>) {
+    pub(crate) fn write(&self, name: &str, bytes: impl AsRef<[u8]>) {
         fs::write(self.path().join(name), bytes).unwrap();
     }
 
-    fn exists(&self, name: &str) -> bool {
+    pub(crate) fn exists(&self, name: &str) -> bool {
         self.path().join(name).exists()
     }
 
-    fn cairn(&self, arguments: &str) -> Output {
+    pub(crate) fn cairn(&self, arguments: &str) -> Output {
         let mut command = Command::new(env!("CARGO_BIN_EXE_cairn"));
         command.current_dir(self.path()).args(arguments.split(' ')).output().unwrap()
     }
 
     #[track_caller]
-    fn expect(&self, code: i32, arguments: &str) -> String {
+    pub(crate) fn expect(&self, code: i32, arguments: &str) -> String {
         let output = self.cairn(arguments);
         let stderr = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(code), "{arguments}: {stderr}");
@@ -52,7 +52,7 @@ impl Place {
         String::from_utf8(output.stdout).unwrap()
     }
 
-    fn signer(&self) -> Signer {
+    pub(crate) fn signer(&self) -> Signer {
         self.expect(0, "keygen --out key");
         Signer::from_pem(&fs::read_to_string(self.path().join("key")).unwrap()).unwrap()
     }
@@ -73,7 +73,8 @@ fn wrong_usage_is_two() {
          --certificate-oidc-issuer i file",
         "verify --tlog-proof p --leaf file",
         "verify --tlog-proof p --log-vkey nonsense --leaf file",
-        "verify --bundle b --trusted-root r --key k --witness-policy p file",
+        "verify --bundle b --trusted-root r --key k --cosignature-age-max-s 5 file",
+        "get --url http://localhost:1 --origin o 1",
         "fsck --url http://localhost:1",
         "checkpoint --url nonsense",
         "submit --url http://localhost:1 --key k --bundle b --certificate c file",

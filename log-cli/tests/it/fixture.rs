@@ -12,7 +12,9 @@ use log_cli::trusted_root::{self, KeyInstance, LogInstance, TimeRange, TrustedRo
 use log_core::entry::{HashedRekord, Signature, Verifier};
 use log_core::hash::{Hash, hash_children};
 use log_core::tree::{TreeHead, TreeSize};
-use log_core::{Checkpoint, KeyName, Leaf, NoteSigner, Origin, SignedNote, VerifierKey};
+use log_core::{
+    Checkpoint, CosignerKey, KeyName, Leaf, NoteSigner, Origin, SignedNote, VerifierKey,
+};
 
 /// The file that the fixtures sign.
 pub(crate) const FILE: &[u8] = b"a file\n";
@@ -20,7 +22,7 @@ pub(crate) const FILE: &[u8] = b"a file\n";
 /// A log with one key.
 pub(crate) struct TestLog {
     signer: NoteSigner,
-    origin: Origin,
+    pub(crate) origin: Origin,
     pub(crate) leaves: Vec<Leaf>,
 }
 
@@ -41,6 +43,15 @@ impl TestLog {
 
     pub(crate) fn key(&self) -> VerifierKey {
         self.signer.verifier_key()
+    }
+
+    /// A log of that size that agrees with `with_leaves` on the first leaves only.
+    pub(crate) fn forked(origin: &str, common: usize, size: usize) -> Self {
+        let mut log = Self::with_leaves(origin, common);
+        for index in common..size {
+            log.add(Leaf::new(format!("fork {index}").into_bytes()).unwrap());
+        }
+        log
     }
 
     /// Appends a leaf and gives its index.
@@ -115,6 +126,38 @@ impl TestLog {
             timestamp_authorities: Vec::new(),
         }
     }
+}
+
+/// The key of a test witness.
+pub(crate) fn witness(number: u8) -> CosignerKey {
+    let name = KeyName::parse(&format!("w{number}.example")).unwrap();
+    CosignerKey::ed25519(name, [100 + number; 32])
+}
+
+/// The note with the lines of these witnesses, each with its time.
+pub(crate) fn cosigned(note: &str, by: &[(u8, u64)]) -> String {
+    let note = SignedNote::parse(note.as_bytes()).unwrap();
+    let checkpoint = Checkpoint::parse(note.text()).unwrap();
+    let mut lines = note.signatures().to_vec();
+    lines.extend(
+        by.iter().map(|(number, time_s)| witness(*number).cosign(&checkpoint, *time_s).unwrap()),
+    );
+    SignedNote::new(note.text().to_owned(), lines).unwrap().to_string()
+}
+
+/// A policy about the witnesses 1 to `urls.len()`, of which `k` are enough.
+pub(crate) fn policy(logs: &[&TestLog], urls: &[&str], k: usize) -> String {
+    let mut text: String = logs.iter().map(|log| format!("log {}\n", log.key())).collect();
+    for (number, url) in (1..).zip(urls) {
+        text.push_str(&format!("witness w{number} {} {url}\n", witness(number).verifier_key()));
+    }
+    let names: Vec<_> = (1..=urls.len()).map(|number| format!("w{number}")).collect();
+    text + &format!("group all-of-them {k} {}\nquorum all-of-them\n", names.join(" "))
+}
+
+/// Seconds since 1970.
+pub(crate) fn now_s() -> u64 {
+    std::time::UNIX_EPOCH.elapsed().unwrap().as_secs()
 }
 
 /// A fresh key.

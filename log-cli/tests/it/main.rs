@@ -7,11 +7,15 @@
     reason = "a panic is how a test fails, and its sizes are small"
 )]
 
+mod audit;
+mod audit_faults;
 mod binary;
 mod certificates;
+mod evidence;
 mod fixture;
 mod hostile;
 mod served;
 mod tamper;
 mod timestamps;
 mod vectors;
+mod witnesses;

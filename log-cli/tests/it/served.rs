@@ -140,6 +140,8 @@ fn entries_and_proofs_of_logs_of_all_shapes_are_read() {
             if old > 0 {
                 let proof = reader.consistency(TreeSize::new(old as u64)).unwrap();
                 proof.verify(&log.head(old), &head).unwrap();
+                let prefix = reader.prefix(TreeSize::new(old as u64)).unwrap();
+                assert_eq!(prefix, (log.head(old).root_hash, proof), "{old} of {size}");
             }
         }
     }
