@@ -7,74 +7,104 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
-use log_benches::check::Checker;
-use log_benches::connection::get;
 use log_core::TreeHead;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::runtime::Runtime;
 
+use crate::check::Checker;
+use crate::connection::get;
+
 /// Name of the raw log.
-pub(crate) const RAW_LOG: &str = "raw";
+pub const RAW_LOG: &str = "raw";
 /// A start that takes longer has failed.
 const START_TIME_MAX: Duration = Duration::from_secs(60);
 /// The pause between two looks at a server that starts.
 const START_PAUSE: Duration = Duration::from_millis(1);
 
 /// A data directory, and the server on it while it runs.
-pub(crate) struct Server {
+pub struct Server {
     program: PathBuf,
     data_dir: PathBuf,
     address: SocketAddr,
     admin: SocketAddr,
     checker: Checker,
-    raw_checker: Checker,
+    raw_checker: Option<Checker>,
     child: Option<Child>,
 }
 
 impl Server {
-    /// Makes the data directory with a Rekor v2 log and a raw one; the server is not started.
-    pub(crate) fn init(program: &Path, data_dir: &Path) -> anyhow::Result<Self> {
-        let make = |args: &[&str]| {
-            let mut command = Command::new(program);
-            command.args(args).arg("--data-dir").arg(data_dir).stderr(Stdio::inherit());
-            let made = command.output();
-            let made = made.with_context(|| format!("{} (see make build)", program.display()))?;
-            ensure!(made.status.success(), "cairn-server {args:?}: {}", made.status);
-            Checker::new(&String::from_utf8(made.stdout)?)
-        };
-        Ok(Self {
+    /// Makes the data directory with a Rekor v2 log; the server is not started. Returns the log's
+    /// verifier key as well.
+    ///
+    /// # Errors
+    /// The directory is in use, or the program cannot be run.
+    pub fn init(program: &Path, data_dir: &Path) -> anyhow::Result<(Self, String)> {
+        let vkey = make(program, data_dir, &["init", "--hostname", "bench.example"])?;
+        let server = Self {
             program: program.into(),
             data_dir: data_dir.into(),
             address: free_address()?,
             admin: free_address()?,
-            checker: make(&["init", "--hostname", "bench.example"])?,
-            raw_checker: make(&["add-log", "--name", RAW_LOG, "--personality", "raw"])?,
+            checker: Checker::new(&vkey)?,
+            raw_checker: None,
             child: None,
-        })
+        };
+        Ok((server, vkey))
+    }
+
+    /// Adds a raw log.
+    ///
+    /// # Errors
+    /// There is one already.
+    pub fn add_raw(&mut self) -> anyhow::Result<()> {
+        let args = ["add-log", "--name", RAW_LOG, "--personality", "raw"];
+        let vkey = make(&self.program, &self.data_dir, &args)?;
+        self.raw_checker = Some(Checker::new(&vkey)?);
+        Ok(())
+    }
+
+    /// Puts the newest log under a witness policy.
+    ///
+    /// # Errors
+    /// A file cannot be written.
+    pub fn set_policy(&self, policy: &str) -> anyhow::Result<()> {
+        fs::write(self.data_dir.join("policy.txt"), policy)?;
+        let config = self.data_dir.join("cairn.toml");
+        let text = fs::read_to_string(&config)?;
+        Ok(fs::write(config, format!("{text}witness_policy = \"policy.txt\"\n"))?)
     }
 
     /// Where it listens.
-    pub(crate) fn address(&self) -> SocketAddr {
+    pub fn address(&self) -> SocketAddr {
         self.address
     }
 
     /// Checks what the Rekor v2 log says.
-    pub(crate) fn checker(&self) -> &Checker {
+    pub fn checker(&self) -> &Checker {
         &self.checker
     }
 
     /// Checks what the raw log says.
-    pub(crate) fn raw_checker(&self) -> &Checker {
-        &self.raw_checker
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn raw_checker(&self) -> anyhow::Result<&Checker> {
+        self.raw_checker.as_ref().context("no raw log was added")
     }
 
     /// Its process.
-    pub(crate) fn pid(&self) -> anyhow::Result<u32> {
+    ///
+    /// # Errors
+    /// It does not run.
+    pub fn pid(&self) -> anyhow::Result<u32> {
         Ok(self.child.as_ref().context("the server does not run")?.id())
     }
 
     /// Starts it; returns the time until it served a checkpoint, and the head in that.
-    pub(crate) fn start(&mut self, runtime: &Runtime) -> anyhow::Result<(Duration, TreeHead)> {
+    ///
+    /// # Errors
+    /// It ends, or serves no checkpoint within a minute.
+    pub fn start(&mut self, runtime: &Runtime) -> anyhow::Result<(Duration, TreeHead)> {
         let log = self.data_dir.with_extension("log");
         let log = OpenOptions::new().create(true).append(true).open(log)?;
         let mut command = Command::new(&self.program);
@@ -96,7 +126,10 @@ impl Server {
     }
 
     /// Kills it as a crash would, without a chance to write anything.
-    pub(crate) fn kill(&mut self) -> anyhow::Result<()> {
+    ///
+    /// # Errors
+    /// It does not run.
+    pub fn kill(&mut self) -> anyhow::Result<()> {
         let mut child = self.child.take().context("the server does not run")?;
         child.kill()?;
         child.wait()?;
@@ -104,7 +137,10 @@ impl Server {
     }
 
     /// Asks it to end, and waits.
-    pub(crate) fn stop(&mut self) -> anyhow::Result<()> {
+    ///
+    /// # Errors
+    /// It does not run, or ended with a failure.
+    pub fn stop(&mut self) -> anyhow::Result<()> {
         let mut child = self.child.take().context("the server does not run")?;
         let pid = Pid::from_raw(i32::try_from(child.id())?).context("pid")?;
         kill_process(pid, Signal::TERM)?;
@@ -114,7 +150,10 @@ impl Server {
     }
 
     /// Recomputes the whole tree from the stored leaves; returns the time it took.
-    pub(crate) fn fsck(&self) -> anyhow::Result<Duration> {
+    ///
+    /// # Errors
+    /// The tree is not sound.
+    pub fn fsck(&self) -> anyhow::Result<Duration> {
         let began = Instant::now();
         let sound = Command::new(&self.program)
             .args(["fsck", "--data-dir"])
@@ -135,13 +174,29 @@ impl Drop for Server {
     }
 }
 
+/// Runs a command that creates a log and prints its key.
+fn make(program: &Path, data_dir: &Path, args: &[&str]) -> anyhow::Result<String> {
+    let mut command = Command::new(program);
+    command.args(args).arg("--data-dir").arg(data_dir).stderr(Stdio::inherit());
+    let made = command.output();
+    let made = made.with_context(|| format!("{} (see make build)", program.display()))?;
+    ensure!(made.status.success(), "{} {args:?}: {}", program.display(), made.status);
+    Ok(String::from_utf8(made.stdout)?)
+}
+
 /// An address of this host that nobody listens on at the moment.
-fn free_address() -> std::io::Result<SocketAddr> {
+///
+/// # Errors
+/// The loopback interface is down.
+pub fn free_address() -> std::io::Result<SocketAddr> {
     TcpListener::bind("127.0.0.1:0")?.local_addr()
 }
 
 /// A directory that is on a disk: in memory a sync costs nothing, and every ratio would be wrong.
-pub(crate) fn check_disk(directory: &Path) -> anyhow::Result<()> {
+///
+/// # Errors
+/// It is in memory, or cannot be made.
+pub fn check_disk(directory: &Path) -> anyhow::Result<()> {
     fs::create_dir_all(directory)?;
     let kind = rustix::fs::fstatfs(File::open(directory)?)?.f_type;
     let in_memory = [0x0102_1994, 0x8584_58f6].contains(&u64::try_from(kind)?);

@@ -6,7 +6,6 @@
 
 mod report;
 mod rounds;
-mod server;
 mod size;
 
 use std::path::PathBuf;
@@ -20,12 +19,12 @@ use log_benches::baseline::{BareVerification, SyncedFile};
 use log_benches::corpus::Corpus;
 use log_benches::load::{Load, Pace, Until};
 use log_benches::process::Usage;
+use log_benches::server::{RAW_LOG, Server, check_disk};
 use log_server::init::DEFAULT_LOG;
 use tokio::runtime::Runtime;
 
 use report::Report;
 use rounds::{Plan, Round};
-use server::{RAW_LOG, Server};
 
 /// Measures a release build of cairn-server against the bare cost of what it must do.
 #[derive(Parser)]
@@ -82,10 +81,11 @@ fn run(args: &Args) -> anyhow::Result<Report> {
         Some(program) => program.clone(),
         None => std::env::current_exe()?.with_file_name("cairn-server"),
     };
-    server::check_disk(&args.dir)?;
+    check_disk(&args.dir)?;
     let dir = tempfile::tempdir_in(&args.dir)?;
     let data_dir = dir.path().join("data");
-    let mut server = Server::init(&program, &data_dir)?;
+    let (mut server, _) = Server::init(&program, &data_dir)?;
+    server.add_raw()?;
 
     say(&format!("signing {} entries", args.entries));
     let prepared = args.entries + size::CRASHES * size::CRASH_ENTRIES;
@@ -144,7 +144,7 @@ fn raw(
     let host = server.address().to_string();
     let corpus = Corpus::raw(&host, RAW_LOG, RAW_LEAF_BYTES, plan.entries)?;
     let mut load = Load::new(Arc::new(corpus), args.sample_one_in);
-    rounds::under_load(plan, server, server.raw_checker(), &mut load, runtime)
+    rounds::under_load(plan, server, server.raw_checker()?, &mut load, runtime)
 }
 
 /// About the length of a small entry.

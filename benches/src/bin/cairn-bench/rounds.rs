@@ -12,7 +12,7 @@ use log_benches::load::{Load, Pace, Until};
 use log_benches::process::{Usage, machine_busy};
 use tokio::runtime::Runtime;
 
-use crate::server::Server;
+use log_benches::server::Server;
 
 /// One measurement of the bare verification, before and after the load of a round.
 const VERIFICATION_TIME: Duration = Duration::from_millis(500);

@@ -12,7 +12,7 @@ use log_server::store::Store;
 use log_server::store::rocks::{RocksShared, RocksStore};
 use tokio::runtime::Runtime;
 
-use crate::server::Server;
+use log_benches::server::Server;
 
 /// The server is killed so many times.
 pub(crate) const CRASHES: usize = 3;
