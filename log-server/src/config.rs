@@ -2,6 +2,9 @@
 //! is an error. `init` writes the file with every setting explained; the flags of `serve` win over
 //! the two addresses in it.
 
+mod witnesses;
+
+use std::collections::BTreeMap;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -10,6 +13,8 @@ use log_core::checkpoint::Origin;
 use serde::Deserialize;
 
 use crate::log::Personality;
+
+pub use witnesses::WitnessSettings;
 
 /// Name of the configuration file in a data directory.
 pub const CONFIG_FILE: &str = "cairn.toml";
@@ -78,6 +83,18 @@ pub enum Duplicates {
     Conflict,
 }
 
+/// What happens to a committed head that the quorum does not cosign in time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnMissingQuorum {
+    /// It is not published, and nothing is acknowledged.
+    #[default]
+    Refuse,
+    /// It is published with the cosignatures that there are, or none. Applies to the running log
+    /// only: the question at the start must be answered all the same.
+    Publish,
+}
+
 /// Settings of one log.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -111,6 +128,29 @@ pub struct LogConfig {
     /// Free space below which no entry is taken, in bytes. Less gets 503.
     #[serde(default = "headroom_bytes")]
     pub headroom_bytes: u64,
+    /// The file that says who must cosign; beside `cairn.toml` unless the path is absolute. Without
+    /// it nobody must.
+    #[serde(default)]
+    pub witness_policy: Option<PathBuf>,
+    /// Names of witnesses that are asked but never waited for.
+    #[serde(default)]
+    pub also_ask: Vec<String>,
+    /// Whether the budgets may make the quorum slower than one round a second.
+    #[serde(default)]
+    pub allow_slow_quorum: bool,
+    /// What happens to a head that the quorum does not cosign in time.
+    #[serde(default)]
+    pub on_missing_quorum: OnMissingQuorum,
+    /// Requests that a witness takes in 24 hours, by its name. No entry: no limit.
+    #[serde(default)]
+    pub witness_per_day: BTreeMap<String, u32>,
+    /// Whether this start skips the question to the witnesses. Only a flag of `serve` says so: an
+    /// exception that stands in a file is forgotten there.
+    #[serde(skip)]
+    pub unchecked_start: bool,
+    /// Names of witnesses whose word does not count at this start; by a flag of `serve` as well.
+    #[serde(skip)]
+    pub excluded_witnesses: Vec<String>,
 }
 
 fn yes() -> bool {
@@ -149,6 +189,9 @@ pub enum ConfigError {
     /// A value makes no sense.
     #[error("{0}")]
     Value(String),
+    /// A flag of the command line names something that there is not.
+    #[error("{0}")]
+    Flag(String),
 }
 
 impl Config {
@@ -181,6 +224,34 @@ impl Config {
             }
         }
         Ok(config)
+    }
+
+    /// Takes over `--unchecked-start LOG` and `--exclude-witness LOG/NAME`, for this start only.
+    ///
+    /// # Errors
+    /// [`ConfigError::Flag`] if there is no such log.
+    pub fn set_start_flags(
+        &mut self,
+        unchecked: &[String],
+        excluded: &[String],
+    ) -> Result<(), ConfigError> {
+        for log in unchecked {
+            self.flagged("--unchecked-start", log)?.unchecked_start = true;
+        }
+        for flag in excluded {
+            // A log's name has no slash, so the first one separates.
+            let (log, witness) = flag.split_once('/').unwrap_or((flag, ""));
+            if witness.is_empty() {
+                return Err(ConfigError::Flag(format!("--exclude-witness {flag}: not LOG/NAME")));
+            }
+            self.flagged("--exclude-witness", log)?.excluded_witnesses.push(witness.into());
+        }
+        Ok(())
+    }
+
+    fn flagged(&mut self, flag: &str, name: &str) -> Result<&mut LogConfig, ConfigError> {
+        let log = self.logs.iter_mut().find(|log| log.name == name);
+        log.ok_or_else(|| ConfigError::Flag(format!("{flag}: there is no log {name:?}")))
     }
 }
 
@@ -278,57 +349,4 @@ pub fn check_log_name(name: &str) -> Result<(), ConfigError> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const LOG: &str = "[[log]]\nname = \"a\"\npersonality = \"rekor-v2\"\norigin = \"a.example\"\n\
-                       created = \"2026-01-01T00:00:00Z\"\n";
-
-    fn refused(text: &str) -> String {
-        Config::parse(text).expect_err("must be refused").to_string()
-    }
-
-    #[test]
-    fn an_unknown_key_is_an_error_wherever_it_stands() {
-        assert!(refused("[server]\nlisten_at = \"x\"\n").contains("listen_at"));
-        assert!(refused("[sever]\n").contains("sever"));
-        assert!(refused(&format!("{LOG}pool = 1\n")).contains("pool"));
-    }
-
-    #[test]
-    fn a_limit_of_zero_is_no_limit_and_is_refused() {
-        for key in
-            ["body_bytes_max", "requests_max", "connections_max", "header_ms_max", "body_ms_max"]
-        {
-            assert!(refused(&format!("[server]\n{key} = 0\n")).contains(key));
-        }
-        assert!(refused(&format!("{LOG}pool_leaves_max = 0\n")).contains("pool_leaves_max"));
-    }
-
-    #[test]
-    fn names_origins_and_hosts_belong_to_one_log_each() {
-        let other = LOG.replace("\"a\"", "\"b\"");
-        assert!(refused(&format!("{LOG}{LOG}")).contains("name"));
-        assert!(refused(&format!("{LOG}{other}")).contains("origin"));
-        let other = other.replace("a.example", "b.example");
-        let claims = format!("{LOG}{other}hosts = [\"a.example\"]\n");
-        assert!(refused(&claims).contains("host"));
-        assert_eq!(Config::parse(&format!("{LOG}{other}")).expect("two logs").logs.len(), 2);
-    }
-
-    #[test]
-    fn a_name_is_one_plain_path_segment() {
-        for bad in ["", ".", "..", ".a", "a/b", "a b", "\u{e9}", &"x".repeat(65)] {
-            assert!(check_log_name(bad).is_err(), "{bad:?}");
-        }
-        for good in ["a", "rekor-v2", "A_1.b"] {
-            assert!(check_log_name(good).is_ok(), "{good:?}");
-        }
-    }
-
-    #[test]
-    fn an_unknown_personality_names_those_that_there_are() {
-        let error = refused(&LOG.replace("rekor-v2", "rekor-v9"));
-        assert!(error.contains("rekor-v9") && error.contains("raw"), "{error}");
-    }
-}
+mod tests;

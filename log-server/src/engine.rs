@@ -26,7 +26,7 @@ pub struct Hosted {
     pub config: LogConfig,
     /// Its personality.
     pub personality: Personality,
-    state: Result<Log, Shut>,
+    opened: Result<Log, Arc<Shut>>,
 }
 
 /// Why the engine has nothing to serve.
@@ -67,7 +67,7 @@ impl Engine {
         for one in &config.logs {
             logs.push(Arc::new(Hosted::open(data_dir, one, rocks, metrics, surroundings)?));
         }
-        if !logs.iter().any(|log| log.state.is_ok()) {
+        if !logs.iter().any(|log| log.opened.is_ok()) {
             let reasons = logs.iter().filter_map(|log| log.log().err().map(|why| (log, why)));
             let reasons = reasons.map(|(log, why)| format!("{}: {why}", log.config.name));
             return Err(EngineError::NothingOpen(match reasons.collect::<Vec<_>>().join("; ") {
@@ -121,7 +121,7 @@ impl Engine {
 
     /// Stops every log: what waits is answered, and everything is on the disk. Blocks.
     pub fn stop(&self) {
-        for log in self.logs.iter().filter_map(|log| log.log().ok()) {
+        for log in self.logs.iter().filter_map(|log| log.opened.as_ref().ok()) {
             log.stop();
         }
     }
@@ -141,32 +141,38 @@ impl Hosted {
             origin: config.origin()?,
             personality,
             pool_leaves_max: config.pool_leaves_max,
+            witnesses: config.witnesses(data_dir)?,
         };
-        let state = LogDirectory::of(data_dir, config).open(
+        let opened = LogDirectory::of(data_dir, config).open(
             settings,
             config.headroom_bytes,
             rocks,
             metrics.of_log(&config.name),
             surroundings.clone(),
         );
-        match &state {
+        match &opened {
             Ok(log) => tracing::info!(
                 log = config.name,
                 origin = config.origin,
-                size = log.published().head().size.get(),
-                "log open"
+                state = log.state().name(),
+                size = log.published().map(|published| published.head().size.get()),
+                "log started"
             ),
             Err(why) => tracing::error!(log = config.name, %why, "log stays shut"),
         }
-        Ok(Self { config: config.clone(), personality, state })
+        Ok(Self { config: config.clone(), personality, opened: opened.map_err(Arc::new) })
     }
 
-    /// The log, if it is open.
+    /// The log, unless it is shut: since its start, or because its witnesses know more of it.
     ///
     /// # Errors
     /// Why it is shut.
-    pub fn log(&self) -> Result<&Log, &Shut> {
-        self.state.as_ref()
+    pub fn log(&self) -> Result<&Log, Arc<Shut>> {
+        let log = self.opened.as_ref().map_err(Arc::clone)?;
+        match log.shut() {
+            Some(why) => Err(why),
+            None => Ok(log),
+        }
     }
 
     /// Whether a duplicate is a conflict.

@@ -219,6 +219,19 @@ const EVERY_LOG_SETTINGS: &str = "\
 # pool_leaves_max = 4096
 # Free space on the disk below which no entry is taken, in bytes.
 # headroom_bytes = 536870912
+# Who must cosign before a checkpoint is published: a file in the tlog-policy format, beside this
+# one unless the path is absolute. Without it nobody must. docs/witnesses.md says how to choose.
+# witness_policy = \"policy.txt\"
+# Witnesses, by their names in the policy, that are asked within their budgets and never waited for.
+# also_ask = []
+# Requests that a witness takes in 24 hours, by its name: { \"example-witness\" = 8640 }. A witness
+# that is not named here is asked whenever there is something to cosign.
+# witness_per_day = {}
+# Whether these budgets may let the quorum meet less often than once a second; submitters wait.
+# allow_slow_quorum = false
+# What happens to a new checkpoint that the quorum does not cosign in time: \"refuse\" (nothing is
+# published, submitters get 503 and may retry) or \"publish\" (it goes out with fewer cosignatures).
+# on_missing_quorum = \"refuse\"
 ";
 
 #[cfg(test)]
@@ -248,14 +261,27 @@ mod tests {
             let bare = Config::parse(&format!("{SERVER_SECTION}{log}")).expect("the template");
             let full = uncommented(&format!("{SERVER_SECTION}{log}"));
             let mut full = Config::parse(&full).expect("the template, uncommented");
-            // The only example that is not the default.
+            // The only examples that are not the defaults.
             assert!(full.logs[0].anchor.take().is_some());
+            assert!(full.logs[0].witness_policy.take().is_some());
             assert_eq!(format!("{bare:?}"), format!("{full:?}"));
         }
         let shown = |text: &str, key: &str| text.contains(&format!("# {key} = "));
-        let server = format!("{:?}", crate::config::ServerConfig::default());
-        for key in server.split([' ', '{', '}']).filter_map(|word| word.strip_suffix(':')) {
-            assert!(shown(SERVER_SECTION, key), "{key} is not in the template");
+        let keys = |debug: String| {
+            let words = debug.split([' ', '{', '}']).filter_map(|word| word.strip_suffix(':'));
+            words.map(str::to_owned).collect::<Vec<_>>()
+        };
+        for key in keys(format!("{:?}", crate::config::ServerConfig::default())) {
+            assert!(shown(SERVER_SECTION, &key), "{key} is not in the template");
+        }
+        let log = log_section(&new_log(Personality::Raw), "one.example") + REKOR_V2_SETTINGS;
+        let config = Config::parse(&log).expect("the template of a log");
+        let flags = ["unchecked_start", "excluded_witnesses"];
+        let keys = keys(format!("{:?}", config.logs[0]));
+        assert!(keys.len() > 10, "{keys:?}");
+        for key in keys.iter().filter(|key| !flags.contains(&key.as_str())) {
+            let fixed = log.contains(&format!("\n{key} = "));
+            assert!(fixed || shown(&log, key), "{key} is not in the template");
         }
     }
 

@@ -30,3 +30,4 @@ pub mod log;
 pub mod metrics;
 pub mod server;
 pub mod store;
+pub mod witness;

@@ -10,7 +10,7 @@ use clap::{Parser, Subcommand};
 use log_core::{Hash, TreeHead, TreeSize};
 use log_server::api::Api;
 use log_server::clock::Clock;
-use log_server::config::Config;
+use log_server::config::{Config, ConfigError};
 use log_server::engine::Engine;
 use log_server::fsck::fsck;
 use log_server::init::{NewLog, add_log, init};
@@ -58,19 +58,7 @@ enum Command {
         origin: Option<String>,
     },
     /// Serve every log of a data directory
-    Serve {
-        #[arg(long)]
-        data_dir: PathBuf,
-        /// REST and gRPC; wins over the configuration
-        #[arg(long)]
-        listen: Option<SocketAddr>,
-        /// Metrics and readiness; wins over the configuration
-        #[arg(long)]
-        admin: Option<SocketAddr>,
-        /// Log lines as JSON
-        #[arg(long)]
-        log_json: bool,
-    },
+    Serve(ServeArgs),
     /// Give up what came after the last good point of a log whose store is torn
     AcceptTail {
         /// The log
@@ -91,20 +79,43 @@ enum Command {
     },
 }
 
+#[derive(clap::Args)]
+struct ServeArgs {
+    #[arg(long)]
+    data_dir: PathBuf,
+    /// REST and gRPC; wins over the configuration
+    #[arg(long)]
+    listen: Option<SocketAddr>,
+    /// Metrics and readiness; wins over the configuration
+    #[arg(long)]
+    admin: Option<SocketAddr>,
+    /// Log lines as JSON
+    #[arg(long)]
+    log_json: bool,
+    /// Do not ask this log's witnesses whether its store is the newest; may be given again
+    #[arg(long, value_name = "LOG")]
+    unchecked_start: Vec<String>,
+    /// Start this log without the word of this witness; may be given again
+    #[arg(long, value_name = "LOG/NAME")]
+    exclude_witness: Vec<String>,
+}
+
 /// The command found that something is not as it should be.
 const EXIT_NO: u8 = 1;
+/// The command line asks for something that there is not.
+const EXIT_USAGE: u8 = 2;
 /// The command could not find out.
 const EXIT_UNKNOWN: u8 = 3;
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    start_logging(matches!(args.command, Command::Serve { log_json: true, .. }));
+    start_logging(matches!(args.command, Command::Serve(ServeArgs { log_json: true, .. })));
     let result = match args.command {
         Command::Init { data_dir, hostname } => run_init(&data_dir, &hostname),
         Command::AddLog { data_dir, name, personality, origin } => {
             run_add_log(&data_dir, &name, personality, origin.as_deref())
         }
-        Command::Serve { data_dir, listen, admin, .. } => run_serve(&data_dir, listen, admin),
+        Command::Serve(args) => run_serve(&args),
         Command::AcceptTail { name, data_dir, head } => run_accept_tail(&name, &data_dir, &head),
         Command::Fsck { data_dir, log } => return run_fsck(&data_dir, log.as_deref()),
     };
@@ -112,7 +123,8 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("cairn-server: {error:#}");
-            ExitCode::from(EXIT_NO)
+            let usage = matches!(error.downcast_ref(), Some(ConfigError::Flag(_)));
+            ExitCode::from(if usage { EXIT_USAGE } else { EXIT_NO })
         }
     }
 }
@@ -141,27 +153,32 @@ fn run_add_log(
     Ok(())
 }
 
-fn run_serve(
-    data_dir: &Path,
-    listen: Option<SocketAddr>,
-    admin: Option<SocketAddr>,
-) -> anyhow::Result<()> {
+fn run_serve(args: &ServeArgs) -> anyhow::Result<()> {
+    let data_dir = &args.data_dir;
     let mut config = Config::load(data_dir)?;
-    config.server.listen = listen.unwrap_or(config.server.listen);
-    config.server.admin = admin.unwrap_or(config.server.admin);
+    config.server.listen = args.listen.unwrap_or(config.server.listen);
+    config.server.admin = args.admin.unwrap_or(config.server.admin);
+    config.set_start_flags(&args.unchecked_start, &args.exclude_witness)?;
+    let metrics = Arc::new(Metrics::new());
+    // Read before anything is opened: a wrong policy or flag changes nothing.
+    for log in &config.logs {
+        metrics.configured(&log.name, &log.witnesses(data_dir)?);
+    }
+    for excluded in &args.exclude_witness {
+        tracing::warn!(excluded, "this witness is left out of this run");
+    }
     let _lock = server::lock(data_dir)?;
     server::raise_file_limit();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(serve(data_dir, config))
+    runtime.block_on(serve(data_dir, config, metrics))
 }
 
-async fn serve(data_dir: &Path, config: Config) -> anyhow::Result<()> {
+async fn serve(data_dir: &Path, config: Config, metrics: Arc<Metrics>) -> anyhow::Result<()> {
     // From here on a request to stop is not lost: it is followed once the logs are open.
     let stop = stop_signal()?;
     let limits = config.server.clone();
     let listener = server::bind(limits.listen).await?;
     let admin = server::bind(limits.admin).await?;
-    let metrics = Arc::new(Metrics::new());
     let surroundings = Surroundings { clock: Clock::system(), on_fatal: Arc::new(end_process) };
     let rocks = RocksShared::new(config.server.memory_bytes)?;
     let engine = Engine::open(data_dir, &config, &rocks, &metrics, &surroundings)?;

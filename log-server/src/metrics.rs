@@ -1,7 +1,9 @@
 //! Every metric of the process, declared once. Other files only name them.
 
+mod witnesses;
+
 use std::sync::atomic::{AtomicI64, AtomicU64};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use log_core::TreeSize;
 use prometheus_client::encoding::EncodeLabelSet;
@@ -11,6 +13,12 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
+
+pub use witnesses::{RoundOutcome, WitnessMetrics};
+
+use witnesses::{RoundMetrics, Witnesses};
+
+use crate::config::WitnessSettings;
 
 type Count = Counter<u64, AtomicU64>;
 type Level = Gauge<i64, AtomicI64>;
@@ -49,6 +57,7 @@ pub struct Metrics {
     pool_leaves: Family<OfLog, Level>,
     published_size: Family<OfLog, Level>,
     log_open: Family<OfLog, Level>,
+    witnesses: Witnesses,
 }
 
 /// From 100 microseconds to about 13 seconds.
@@ -78,9 +87,11 @@ impl Metrics {
             pool_leaves: Family::default(),
             published_size: Family::default(),
             log_open: Family::default(),
+            witnesses: Witnesses::new(),
         };
         metrics.register_requests();
         metrics.register_logs();
+        metrics.witnesses.register(&mut metrics.registry);
         metrics
     }
 
@@ -134,7 +145,13 @@ impl Metrics {
             pool_leaves: self.pool_leaves.get_or_create(&labels).clone(),
             published_size: self.published_size.get_or_create(&labels).clone(),
             log_open: self.log_open.get_or_create(&labels).clone(),
+            rounds: self.witnesses.of_log(name),
         }
+    }
+
+    /// Shows the witness settings of one log.
+    pub fn configured(&self, log: &str, settings: &WitnessSettings) {
+        self.witnesses.configured(log, settings);
     }
 
     /// Counts one answered request.
@@ -179,13 +196,20 @@ pub struct LogMetrics {
     pool_leaves: Level,
     published_size: Level,
     log_open: Level,
+    rounds: RoundMetrics,
 }
 
 impl LogMetrics {
-    /// The log opened with this size.
+    /// The log opened and serves this size.
     pub fn opened(&self, size: TreeSize) {
         self.log_open.set(1);
+        self.rounds.committed(size);
         self.published_size.set(level(size.get()));
+    }
+
+    /// The log does not serve any more.
+    pub fn shut(&self) {
+        self.log_open.set(0);
     }
 
     /// A leaf was pooled; so many wait now.
@@ -202,10 +226,33 @@ impl LogMetrics {
         self.pool_leaves.set(0);
     }
 
-    /// A commit took so long and gave the tree this size.
+    /// A commit took so long and gave the tree this size. It is not published yet.
     pub fn committed(&self, took: Duration, size: TreeSize) {
         self.commit_seconds.observe(took.as_secs_f64());
+        self.rounds.committed(size);
+    }
+
+    /// A checkpoint of this size became visible.
+    pub fn published(&self, size: TreeSize) {
         self.published_size.set(level(size.get()));
+        self.rounds.published();
+    }
+
+    /// So many entries are committed and not published, the first of them since then.
+    pub fn unpublished(&self, entries: u64, oldest: Option<Instant>) {
+        let published = u64::try_from(self.published_size.get()).unwrap_or(0);
+        self.rounds.committed(TreeSize::new(published.saturating_add(entries)));
+        self.rounds.unpublished(entries, oldest);
+    }
+
+    /// A round of asking the witnesses is over.
+    pub fn round(&self, outcome: RoundOutcome, took: Duration) {
+        self.rounds.round(outcome, took);
+    }
+
+    /// The metrics of one of this log's witnesses.
+    pub fn witness(&self, name: &str) -> WitnessMetrics {
+        self.rounds.witness(name)
     }
 }
 
@@ -241,6 +288,7 @@ mod tests {
         log.opened(TreeSize::new(7));
         log.sequenced(5, 3);
         log.committed(Duration::from_millis(2), TreeSize::new(10));
+        log.published(TreeSize::new(10));
         let text = metrics.render();
         assert!(text.contains("cairn_duplicates_total{log=\"one\"} 2"), "{text}");
         assert!(text.contains("cairn_published_size{log=\"one\"} 10"), "{text}");

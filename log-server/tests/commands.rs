@@ -331,6 +331,41 @@ fn a_configuration_with_an_unknown_key_is_refused() {
 }
 
 #[test]
+fn flags_of_one_start_name_a_log_and_a_witness_that_there_are() {
+    let made = Made::new();
+    let dir = made.dir();
+    let refuses = |flags: [&str; 2]| {
+        fails(2, &[&["serve", "--data-dir", &dir][..], &FREE_PORTS, &flags].concat())
+    };
+    assert!(refuses(["--unchecked-start", "nothing"]).contains("\"nothing\""));
+    assert!(refuses(["--exclude-witness", "nothing/w1"]).contains("\"nothing\""));
+    assert!(refuses(["--exclude-witness", "rekor-v2"]).contains("LOG/NAME"));
+    assert!(refuses(["--exclude-witness", "rekor-v2/w1"]).contains("\"w1\""));
+}
+
+#[test]
+fn a_witness_policy_that_cannot_be_used_is_named() {
+    let made = Made::new();
+    let config = made.config();
+    let policy = made.path().join("policy.txt");
+    made.set_config(&format!("{config}witness_policy = \"policy.txt\"\n"));
+    assert!(made.serve_refuses().contains("policy.txt"), "it is missing");
+    for (text, word) in [
+        ("", "quorum"),
+        ("quorum w1\n", "line 1"),
+        ("witness w1 w1+00000000+BAAA http://127.0.0.1:1\nquorum w1\n", "line 1"),
+    ] {
+        fs::write(&policy, text).unwrap();
+        let said = made.serve_refuses();
+        assert!(said.contains("policy.txt") && said.contains(word), "{said}");
+    }
+    made.set_config(&format!("{config}on_missing_quorum = \"publish\"\n"));
+    assert!(made.serve_refuses().contains("witness_policy"));
+    made.set_config(&format!("{config}on_missing_quorum = \"perhaps\"\n"));
+    assert!(made.serve_refuses().contains("on_missing_quorum"));
+}
+
+#[test]
 fn an_address_in_use_is_named() {
     let made = Made::new();
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

@@ -55,6 +55,9 @@ pub enum ApiError {
     /// The log failed its checks and stays shut.
     #[error("the log is shut: {0}")]
     Shut(String),
+    /// The log has not published anything yet that its witnesses cosigned.
+    #[error("no checkpoint yet: the witnesses of the log have not cosigned one; see /readyz")]
+    Unpublished,
     /// The store failed under a read.
     #[error(transparent)]
     Read(#[from] ReadError),
@@ -92,7 +95,9 @@ impl ApiError {
             Self::Submit(SubmitError::Answer(AnswerError::BatchFailed(_))) | Self::Read(_) => {
                 (StatusCode::INTERNAL_SERVER_ERROR, Code::Unknown)
             }
-            Self::Submit(_) | Self::Shut(_) => (StatusCode::SERVICE_UNAVAILABLE, Code::Unavailable),
+            Self::Submit(_) | Self::Shut(_) | Self::Unpublished => {
+                (StatusCode::SERVICE_UNAVAILABLE, Code::Unavailable)
+            }
             Self::NotFound => (StatusCode::NOT_FOUND, Code::NotFound),
             Self::MethodNotAllowed(_) => (StatusCode::METHOD_NOT_ALLOWED, Code::Unimplemented),
             Self::Misdirected => (StatusCode::MISDIRECTED_REQUEST, Code::NotFound),

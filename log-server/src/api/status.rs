@@ -1,14 +1,19 @@
 //! Status: `/healthz`, `/readyz` and `GET /logs`, for machines that watch and for `cairn trust`.
 
+use std::sync::Arc;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use http::{Response, StatusCode};
 use http_body_util::Full;
+use log_core::TreeSize;
 use serde::Serialize;
 
+use crate::config::{OnMissingQuorum, WitnessSettings};
 use crate::engine::{Engine, Hosted};
+use crate::log::{Log, State, WitnessState, WitnessStatus};
 
 #[derive(Serialize)]
 struct Logs<'a> {
@@ -33,25 +38,122 @@ struct LogRow<'a> {
     /// Base64 of the DER SubjectPublicKeyInfo.
     #[serde(skip_serializing_if = "Option::is_none")]
     public_key: Option<String>,
+    /// The tlog-policy under which the log publishes: what its clients may demand.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    witness_policy: Option<String>,
+    /// Only in `/readyz`, and only of a log that has witnesses.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    witnessing: Option<Witnessing>,
 }
 
 impl<'a> LogRow<'a> {
     fn of(hosted: &'a Hosted) -> Self {
-        let log = hosted.log().ok();
+        let (log, shut) = match hosted.log() {
+            Ok(log) => (Some(log), None),
+            Err(why) => (None, Some(why)),
+        };
         Self {
             name: &hosted.config.name,
             personality: hosted.personality.name(),
             origin: &hosted.config.origin,
-            state: match log {
-                None => "shut",
-                Some(log) if log.is_frozen() => "frozen",
-                Some(_) => "open",
-            },
+            state: log.map_or("shut", |log| log.state().name()),
             start_time: hosted.config.created.to_string(),
-            reason: hosted.log().err().map(ToString::to_string),
-            size: log.map(|log| log.published().head().size.get()),
+            reason: shut.map(|why| why.to_string()).or_else(|| log.and_then(reason)),
+            size: log.and_then(Log::published).map(|published| published.head().size.get()),
             vkeys: log.map(|log| log.key().to_string()).into_iter().collect(),
             public_key: log.and_then(|log| log.key().spki_der()).map(|der| STANDARD.encode(der)),
+            witness_policy: log
+                .map(|log| &log.settings().witnesses.policy)
+                .filter(|policy| !policy.is_none())
+                .map(ToString::to_string),
+            witnessing: None,
+        }
+    }
+
+    /// The row with everything that an operator wants to know of the witnesses.
+    fn with_witnesses(hosted: &'a Hosted) -> Self {
+        let witnessing = hosted.log().ok().and_then(Witnessing::of);
+        Self { witnessing, ..Self::of(hosted) }
+    }
+}
+
+/// Why a log that is not shut does not do all that it is there for.
+fn reason(log: &Log) -> Option<String> {
+    let why = match log.state() {
+        State::Open | State::Frozen => return None,
+        State::Asking => "the witnesses are asked whether this is the newest state of the log",
+        State::NoQuorum => "the quorum does not cosign: nothing new is published",
+        State::Degraded => "published without the quorum, as on_missing_quorum says",
+    };
+    let rows = log.witness_status();
+    let silent = rows.iter().filter(|row| row.state != WitnessState::Ok);
+    let silent: Vec<_> = silent.map(|row| format!("{} {}", row.name, row.state.name())).collect();
+    if silent.is_empty() {
+        return Some(why.to_owned());
+    }
+    Some(format!("{why}; {}", silent.join(", ")))
+}
+
+/// How a log stands with its witnesses: what its operator set, and what each did last.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Witnessing {
+    publish_without_quorum: bool,
+    allow_slow_quorum: bool,
+    unchecked_start: bool,
+    /// The least time between two rounds, by the budgets.
+    round_interval_ms: u64,
+    witnesses: Vec<WitnessRow>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct WitnessRow {
+    name: String,
+    url: String,
+    state: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    known_size: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cosigned_age_s: Option<u64>,
+    /// It is not waited for.
+    also_ask: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    per_day: Option<u32>,
+}
+
+impl Witnessing {
+    /// `None` for a log that asks nobody.
+    fn of(log: &Log) -> Option<Self> {
+        let (settings, rows) = (&log.settings().witnesses, log.witness_status());
+        if rows.is_empty() && settings.policy.witnesses().is_empty() {
+            return None;
+        }
+        let interval_ms = settings.round_interval().as_millis();
+        Some(Self {
+            publish_without_quorum: settings.on_missing_quorum == OnMissingQuorum::Publish,
+            allow_slow_quorum: settings.allow_slow_quorum,
+            unchecked_start: settings.unchecked_start,
+            round_interval_ms: u64::try_from(interval_ms).unwrap_or(u64::MAX),
+            witnesses: rows.into_iter().map(|row| WitnessRow::of(row, settings)).collect(),
+        })
+    }
+}
+
+impl WitnessRow {
+    fn of(status: WitnessStatus, settings: &WitnessSettings) -> Self {
+        let WitnessStatus { name, url, state, reason, known_size, cosigned_age_s } = status;
+        Self {
+            also_ask: settings.also_ask.contains(&name),
+            per_day: settings.per_day.get(&name).copied(),
+            state: state.name(),
+            known_size: known_size.map(TreeSize::get),
+            name,
+            url,
+            reason,
+            cosigned_age_s,
         }
     }
 }
@@ -61,20 +163,21 @@ pub(super) fn health() -> Response<Full<Bytes>> {
     json(StatusCode::OK, "{\"status\":\"SERVING\"}\n".into())
 }
 
-/// Whether every log is open; those that are shut come with the reason.
+/// Whether every log takes entries, or is frozen for good; the others come with the reason.
 pub(crate) fn ready(engine: &Engine) -> Response<Full<Bytes>> {
-    let all_open = engine.logs().iter().all(|log| log.log().is_ok());
-    let status = if all_open { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    json(status, rows(engine))
+    let is_ready = |hosted: &Arc<Hosted>| hosted.log().is_ok_and(|log| log.state().is_ready());
+    let all_ready = engine.logs().iter().all(is_ready);
+    let status = if all_ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    json(status, rows(engine, LogRow::with_witnesses))
 }
 
 /// Every log with its keys.
 pub(super) fn logs(engine: &Engine) -> Response<Full<Bytes>> {
-    json(StatusCode::OK, rows(engine))
+    json(StatusCode::OK, rows(engine, LogRow::of))
 }
 
-fn rows(engine: &Engine) -> Vec<u8> {
-    let logs = Logs { logs: engine.logs().iter().map(|log| LogRow::of(log)).collect() };
+fn rows<'a>(engine: &'a Engine, row: impl Fn(&'a Hosted) -> LogRow<'a>) -> Vec<u8> {
+    let logs = Logs { logs: engine.logs().iter().map(|log| row(log)).collect() };
     serde_json::to_vec(&logs).expect("invariant: strings and numbers make JSON")
 }
 
@@ -86,3 +189,6 @@ fn json(status: StatusCode, body: Vec<u8>) -> Response<Full<Bytes>> {
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     response
 }
+
+#[cfg(test)]
+mod tests;

@@ -60,33 +60,39 @@ pub(super) fn get(
 
 /// The published checkpoint.
 pub(super) fn checkpoint(hosted: &Hosted) -> Result<Arc<Published>, ApiError> {
-    Ok(open(hosted)?.published())
+    published(open(hosted)?)
 }
 
 /// A tile of the published tree.
 pub(super) fn tile(hosted: &Hosted, id: &TileId) -> Result<Found, ApiError> {
     let log = open(hosted)?;
-    let bytes = reading(|| log.tile(&log.published(), id))?.ok_or(ApiError::NotFound)?;
+    let at = published(log)?;
+    let bytes = reading(|| log.tile(&at, id))?.ok_or(ApiError::NotFound)?;
     Ok(Found { content_type: BYTES, bytes })
 }
 
 /// An entry bundle of the published tree.
 pub(super) fn bundle(hosted: &Hosted, id: &BundleId) -> Result<Found, ApiError> {
     let log = open(hosted)?;
-    let bytes = reading(|| log.bundle(&log.published(), id))?.ok_or(ApiError::NotFound)?;
+    let at = published(log)?;
+    let bytes = reading(|| log.bundle(&at, id))?.ok_or(ApiError::NotFound)?;
     Ok(Found { content_type: BYTES, bytes })
 }
 
 /// One entry with its proof.
 fn entry(hosted: &Hosted, index: LeafIndex) -> Result<Found, ApiError> {
     let log = open(hosted)?;
-    let at = log.published();
+    let at = published(log)?;
     if !at.head().size.contains(index) {
         return Err(ApiError::NotFound);
     }
     let proof = reading(|| log.prove_inclusion(&at, index))?;
     let proof = TlogProof { index, extra: None, inclusion: proof, checkpoint: at.note().into() };
     Ok(Found { content_type: TEXT, bytes: proof.to_string().into_bytes() })
+}
+
+fn published(log: &Log) -> Result<Arc<Published>, ApiError> {
+    log.published().ok_or(ApiError::Unpublished)
 }
 
 fn open(hosted: &Hosted) -> Result<&Log, ApiError> {

@@ -8,6 +8,7 @@ use crate::store::{Batch, CommitError, Head, Store};
 
 /// A head that is durable together with everything beneath it. Only [`commit`] and recovery make
 /// one, and nothing but a committed head is ever signed.
+#[derive(Clone)]
 pub(super) struct Committed {
     pub(super) head: Head,
     pub(super) edge: RightEdge,

@@ -93,6 +93,11 @@ impl LogDirectory {
         self.path.join("state-id")
     }
 
+    /// Where notes are kept that convict this log's key, or that another copy signed.
+    fn evidence(&self) -> PathBuf {
+        self.path.join("evidence")
+    }
+
     /// What the log had committed when it was last seen, outside the store.
     pub fn anchor(&self) -> &Path {
         &self.anchor
@@ -147,8 +152,9 @@ impl LogDirectory {
         let recovered = recover(&store, &identity, &newest)?;
         let space = Space::new(self.store(), headroom_bytes);
         let store: Arc<dyn Store> = Arc::new(store);
-        let parts = Parts { settings, store, signer, anchor, space, recovered };
-        Log::start(parts, metrics, surroundings).map_err(|error| Shut::File(error.to_string()))
+        let evidence = self.evidence();
+        let parts = Parts { settings, store, signer, anchor, space, recovered, evidence };
+        Log::start(parts, metrics, surroundings)
     }
 
     /// Opens the log's store, for `serve` and `fsck`. A damaged tail is decided on in `tail.rs`.

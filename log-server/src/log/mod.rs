@@ -1,44 +1,59 @@
 //! The engine: one log from the pool to the published tree. It knows neither HTTP nor protobuf.
 
+mod alarm;
 pub mod anchor;
 mod commit;
 mod cosign;
+mod cosigner;
 mod dedup;
 pub mod directory;
+mod mailbox;
+mod panel;
 mod personality;
 mod pool;
 mod publish;
+mod question;
 pub mod read;
 pub mod recover;
+mod round;
 mod sequencer;
 pub mod signer;
+mod standing;
+mod start;
 pub mod tail;
 #[cfg(test)]
 mod tests;
+mod witnessed;
 
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use log_core::checkpoint::Origin;
 use log_core::key::VerifierKey;
 use log_core::proof::InclusionProof;
-use log_core::{Leaf, LeafIndex};
+use log_core::{Hash, Leaf, LeafIndex, TreeSize};
 
+pub use panel::PanelError;
 pub use personality::{Personality, UnknownPersonality};
 pub use pool::{AnswerError, PoolRefusal};
 pub use publish::Published;
+pub use standing::{State, WitnessState, WitnessStatus};
+pub use witnessed::WitnessedError;
 
 use anchor::Anchor;
 use commit::Committed;
-use cosign::cosign as cosign_head;
+use mailbox::Mailbox;
 use pool::{Pool, Waiting};
 use read::TileCache;
-use sequencer::Sequencer;
+use recover::Shut;
 use signer::Signer;
+use standing::Standing;
 
 use crate::clock::Clock;
+use crate::config::WitnessSettings;
 use crate::metrics::LogMetrics;
 use crate::store::space::Space;
 use crate::store::{CommitError, Store, StoreError};
@@ -46,9 +61,6 @@ use crate::store::{CommitError, Store, StoreError};
 /// How long a submitter waits for its answer. Clients with a limit of 5 s exist; what takes longer
 /// would be sent again before it is answered.
 pub const TICKET_LIFE: Duration = Duration::from_millis(3500);
-
-/// How often the anchor is synced, at the least, while commits go on.
-const ANCHOR_SYNC_INTERVAL: Duration = Duration::from_millis(500);
 
 /// What is fixed for a log while the process runs.
 pub struct LogSettings {
@@ -60,6 +72,8 @@ pub struct LogSettings {
     pub personality: Personality,
     /// Leaves that may wait for a batch.
     pub pool_leaves_max: usize,
+    /// Who has to cosign before anything is published.
+    pub witnesses: WitnessSettings,
 }
 
 /// What a log needs from its process.
@@ -86,9 +100,25 @@ pub enum Fatal {
     /// The anchor cannot be written, so a lost store would not be noticed.
     #[error("the anchor cannot be written: {0}")]
     Anchor(std::io::Error),
-    /// The sequencer met a state that its own code holds to be impossible.
-    #[error("the sequencer panicked; what it said stands above")]
+    /// A thread of the log met a state that its own code holds to be impossible.
+    #[error("a thread of the log panicked; what it said stands above")]
     Panicked,
+    /// A witness shows a note that this log's key signed and that is not in its history.
+    #[error(
+        "witness {witness} shows a note that this log's key signed over size {size} and root \
+         {root}, which is not in this store: another copy of this log is running, or this is an \
+         old one; both notes are in {}", kept.display()
+    )]
+    Contradicted {
+        /// Who shows the note.
+        witness: String,
+        /// The size that it names.
+        size: TreeSize,
+        /// The root that it names.
+        root: Hash,
+        /// Where the notes are kept.
+        kept: PathBuf,
+    },
     /// A proof that was about to be answered does not verify against the published root.
     #[error("a proof does not verify: {0}")]
     Proof(String),
@@ -112,6 +142,12 @@ pub enum SubmitError {
     /// The log takes no entries any more.
     #[error("log frozen")]
     Frozen,
+    /// The log asks its witnesses whether its store is the newest, before it signs anything.
+    #[error("the log asks its witnesses before it goes on; /readyz says who has not answered")]
+    Asking,
+    /// Too much is committed and not published: the witnesses do not cosign, or not fast enough.
+    #[error("entries wait for the witnesses of the log; new ones are taken once they cosign")]
+    Backlog,
     /// Too much waits already, or the log is stopping: come back later.
     #[error(transparent)]
     Pool(#[from] PoolRefusal),
@@ -133,20 +169,35 @@ pub struct Log {
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
-/// What the handlers and the sequencer of one log share.
+/// What the handlers and the threads of one log share.
 struct Shared {
     name: String,
     origin: Origin,
     store: Arc<dyn Store>,
     pool: Pool,
-    published: ArcSwap<Published>,
+    /// `None`: nothing was published yet that may be shown.
+    published: ArcSwapOption<Published>,
+    gate: ArcSwap<Gate>,
+    /// Where the cosigner is met, in a log that has witnesses.
+    mailbox: Option<Arc<Mailbox>>,
+    standing: Standing,
     tiles: TileCache,
     space: Space,
     metrics: LogMetrics,
     surroundings: Surroundings,
 }
 
-/// A log's parts after all checks of its start have passed.
+/// Whether entries get in.
+enum Gate {
+    /// Not before the question at the start was answered.
+    Asking,
+    /// They do.
+    Open,
+    /// A witness knows more of this log than its store: nothing gets in or out.
+    Shut(Arc<Shut>),
+}
+
+/// A log's parts after all checks of its start have passed that need nobody else.
 struct Parts {
     settings: LogSettings,
     store: Arc<dyn Store>,
@@ -154,47 +205,11 @@ struct Parts {
     anchor: Anchor,
     space: Space,
     recovered: Committed,
+    /// Where evidence against this log is kept.
+    evidence: PathBuf,
 }
 
 impl Log {
-    /// Publishes the recovered head and starts the sequencer.
-    fn start(
-        parts: Parts,
-        metrics: LogMetrics,
-        surroundings: Surroundings,
-    ) -> std::io::Result<Self> {
-        let Parts { settings, store, signer, anchor, space, recovered } = parts;
-        let (head, edge) = (recovered.head, recovered.edge.clone());
-        let frozen = head.flags.frozen;
-        // The same path as every later head: committed, cosigned, published.
-        let published = Published::from(cosign_head(recovered, &settings.origin, &signer));
-        metrics.opened(head.tree.size);
-        let shared = Arc::new(Shared {
-            name: settings.name.clone(),
-            origin: settings.origin.clone(),
-            store,
-            pool: Pool::new(settings.pool_leaves_max),
-            published: ArcSwap::from_pointee(published),
-            tiles: TileCache::new(read::TILES_CACHED_MAX),
-            space,
-            metrics,
-            surroundings,
-        });
-        let (key, anchor) = (signer.verifier_key(), Arc::new(anchor));
-        let sequencer = Sequencer {
-            shared: Arc::clone(&shared),
-            head,
-            edge,
-            signer,
-            anchor: Arc::clone(&anchor),
-        };
-        let threads = vec![
-            spawn_sequencer(&shared, sequencer)?,
-            spawn_anchor_sync(&settings.name, &shared, &anchor)?,
-        ];
-        Ok(Self { settings, key, frozen, shared, anchor, threads: Mutex::new(threads) })
-    }
-
     /// What is fixed for this log.
     pub fn settings(&self) -> &LogSettings {
         &self.settings
@@ -210,9 +225,18 @@ impl Log {
         self.frozen
     }
 
-    /// The newest published tree.
-    pub fn published(&self) -> Arc<Published> {
+    /// The newest published tree; `None` while the witnesses have cosigned nothing that could be
+    /// shown.
+    pub fn published(&self) -> Option<Arc<Published>> {
         self.shared.published.load_full()
+    }
+
+    /// Why the log does not serve, if its witnesses know more of it than its store.
+    pub fn shut(&self) -> Option<Arc<Shut>> {
+        match &**self.shared.gate.load() {
+            Gate::Shut(why) => Some(Arc::clone(why)),
+            Gate::Asking | Gate::Open => None,
+        }
     }
 
     /// Puts a leaf into the log and waits until a published tree covers it.
@@ -223,7 +247,16 @@ impl Log {
         if self.frozen {
             return Err(SubmitError::Frozen);
         }
+        match &**self.shared.gate.load() {
+            Gate::Open => {}
+            Gate::Asking => return Err(SubmitError::Asking),
+            Gate::Shut(_) => return Err(AnswerError::Stopped.into()),
+        }
         let identity = leaf.hash();
+        // What is in the tree already may wait for its publication; nothing new is added to it.
+        if self.shared.backlog_is_full() && !self.knows(identity).await {
+            return Err(SubmitError::Backlog);
+        }
         let (waiting, ticket) = Waiting::new(leaf, identity);
         self.shared.pool.add(waiting)?;
         self.shared.metrics.pooled(self.shared.pool.len());
@@ -248,6 +281,13 @@ impl Log {
         }
     }
 
+    /// Whether a leaf is in the committed tree. A store that cannot say so fails its next commit.
+    async fn knows(&self, identity: Hash) -> bool {
+        let store = Arc::clone(&self.shared.store);
+        let found = tokio::task::spawn_blocking(move || store.find(&identity)).await;
+        matches!(found, Ok(Ok(Some(_))))
+    }
+
     /// Refuses new entries, answers those that wait, and brings everything to the disk. Blocks.
     pub fn stop(&self) {
         self.shared.pool.close();
@@ -268,44 +308,22 @@ impl Log {
 impl Shared {
     /// Ends the log: nothing is written, signed or answered after this.
     fn fail(&self, fatal: Fatal) {
-        self.pool.abandon();
+        self.abandon();
         (self.surroundings.on_fatal)(&self.name, &fatal);
     }
-}
 
-fn spawn(
-    log: &str,
-    role: &str,
-    body: impl FnOnce() + Send + 'static,
-) -> std::io::Result<JoinHandle<()>> {
-    std::thread::Builder::new().name(format!("{role} {log}")).spawn(body)
-}
+    /// Leaves the log shut: nothing is written, signed, answered or served after this.
+    fn shut(&self, why: Shut) {
+        tracing::error!(log = self.name, %why, "log stays shut");
+        self.gate.store(Arc::new(Gate::Shut(Arc::new(why))));
+        self.metrics.shut();
+        self.abandon();
+    }
 
-/// Runs the sequencer. A panic in it is as fatal as any other doubt: without it the log would go on
-/// to take entries that nobody sequences.
-fn spawn_sequencer(shared: &Arc<Shared>, sequencer: Sequencer) -> std::io::Result<JoinHandle<()>> {
-    let watched = Arc::clone(shared);
-    spawn(&shared.name, "sequencer", move || {
-        let run = std::panic::AssertUnwindSafe(|| sequencer.run());
-        if std::panic::catch_unwind(run).is_err() {
-            watched.fail(Fatal::Panicked);
+    fn abandon(&self) {
+        self.pool.abandon();
+        if let Some(mailbox) = &self.mailbox {
+            mailbox.abandon();
         }
-    })
-}
-
-/// Syncs the anchor off the commit thread until the log stops.
-fn spawn_anchor_sync(
-    name: &str,
-    shared: &Arc<Shared>,
-    anchor: &Arc<Anchor>,
-) -> std::io::Result<JoinHandle<()>> {
-    let (shared, anchor) = (Arc::clone(shared), Arc::clone(anchor));
-    spawn(name, "anchor", move || {
-        while !shared.pool.is_closed() {
-            std::thread::park_timeout(ANCHOR_SYNC_INTERVAL);
-            if let Err(error) = anchor.sync() {
-                return shared.fail(Fatal::Anchor(error));
-            }
-        }
-    })
+    }
 }

@@ -24,9 +24,38 @@ impl Waiting {
         (Self { leaf, identity, reply }, Ticket { answer })
     }
 
+    /// Tells the submitter that the leaf is not in the log.
+    pub(super) fn refuse(self, reason: AnswerError) {
+        let _ = self.reply.send(Err(reason));
+    }
+
+    /// The leaf has its index now; the answer waits for a published tree that covers it.
+    pub(super) fn placed(self, index: LeafIndex, duplicate: bool) -> PlacedTicket {
+        PlacedTicket { index, duplicate, reply: self.reply }
+    }
+}
+
+/// A leaf with its index, and the way back to its submitter. The leaf itself is in the store.
+pub(super) struct PlacedTicket {
+    index: LeafIndex,
+    duplicate: bool,
+    reply: oneshot::Sender<Result<Placed, AnswerError>>,
+}
+
+impl PlacedTicket {
+    pub(super) fn index(&self) -> LeafIndex {
+        self.index
+    }
+
     /// Tells the submitter. One that has gone away meanwhile is no error: the entry is in the log.
-    pub(super) fn answer(self, answer: Result<Placed, AnswerError>) {
-        let _ = self.reply.send(answer);
+    pub(super) fn answer(self, published: &Arc<Published>) {
+        let Self { index, duplicate, reply } = self;
+        let _ = reply.send(Ok(Placed { index, duplicate, published: Arc::clone(published) }));
+    }
+
+    /// Whether the submitter has gone away.
+    pub(super) fn is_abandoned(&self) -> bool {
+        self.reply.is_closed()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
+use arc_swap::ArcSwapOption;
 use log_core::{RightEdge, TreeHead};
 
 use super::cosign::Cosigned;
@@ -34,23 +34,19 @@ impl Published {
 
 impl From<Cosigned> for Published {
     fn from(cosigned: Cosigned) -> Self {
-        Self {
-            head: cosigned.committed.head.tree,
-            note: cosigned.note.into(),
-            edge: cosigned.committed.edge,
-        }
+        Self { head: cosigned.tree, note: cosigned.note.into(), edge: cosigned.edge }
     }
 }
 
 /// Makes a cosigned head the one that readers see. Its leaves and full tiles are in the store
 /// already and its partial tiles come with it, so no reader can meet a head without its data.
-pub(super) fn publish(visible: &ArcSwap<Published>, next: Arc<Published>) {
-    let before = visible.load().head;
+pub(super) fn publish(visible: &ArcSwapOption<Published>, next: Arc<Published>) {
+    let before = visible.load().as_ref().map_or(TreeHead::EMPTY, |published| published.head);
     assert!(
         before.size <= next.head.size,
         "what is served never goes back: {} -> {}",
         before.size,
         next.head.size
     );
-    visible.store(next);
+    visible.store(Some(next));
 }

@@ -7,10 +7,10 @@ use std::sync::Arc;
 use log_core::bundle::append_entry;
 use log_core::proof::{ConsistencyProof, InclusionProof, ProofError, ProofPlan};
 use log_core::tile::{BundleId, TILE_WIDTH, TileId, TileNodes};
-use log_core::{Hash, Leaf, LeafIndex, NodeId, TreeSize};
+use log_core::{CompactRange, Hash, Leaf, LeafIndex, NodeId, RightEdge, TreeHead, TreeSize};
 
-use super::Log;
 use super::publish::Published;
+use super::{Log, Shared};
 use crate::store::{Store, StoreError};
 
 /// Full tiles that are kept with their inner nodes. One takes 16 KiB, so this is 64 MiB for a log;
@@ -49,7 +49,7 @@ impl Log {
         if let Some(bytes) = at.edge().tile_bytes(id) {
             return Ok(Some(bytes));
         }
-        let nodes = self.full_tile(id.level(), id.index())?;
+        let nodes = self.shared.full_tile(id.level(), id.index())?;
         Ok(Some(nodes.to_bytes(id.width())))
     }
 
@@ -93,7 +93,7 @@ impl Log {
         index: LeafIndex,
     ) -> Result<InclusionProof, ReadError> {
         let plan = InclusionProof::plan(index, at.head().size)?;
-        Ok(InclusionProof::build(&plan, &self.nodes(at, &plan)?)?)
+        Ok(InclusionProof::build(&plan, &self.shared.nodes(at.edge(), &plan)?)?)
     }
 
     /// Proves that the published tree extends the tree of size `old`.
@@ -106,15 +106,42 @@ impl Log {
         old: TreeSize,
     ) -> Result<ConsistencyProof, ReadError> {
         let plan = ConsistencyProof::plan(old, at.head().size)?;
-        Ok(ConsistencyProof::build(&plan, &self.nodes(at, &plan)?)?)
+        Ok(ConsistencyProof::build(&plan, &self.shared.nodes(at.edge(), &plan)?)?)
+    }
+}
+
+impl Shared {
+    /// Proves that the tree of `edge` extends the tree of size `old`, and gives the older tree's
+    /// head with it. The proof was verified: the store is trusted no further than that.
+    ///
+    /// # Errors
+    /// `old` is 0 or above the tree's size, the store failed, or it holds another tree.
+    pub(super) fn prove_extension(
+        &self,
+        edge: &RightEdge,
+        old: TreeSize,
+    ) -> Result<(ConsistencyProof, TreeHead), ReadError> {
+        let plan = ConsistencyProof::plan(old, edge.size())?;
+        let proof = ConsistencyProof::build(&plan, &self.nodes(edge, &plan)?)?;
+        let old = self.head_at(edge, old)?;
+        proof.verify(&old, &edge.head())?;
+        Ok((proof, old))
     }
 
-    fn nodes(&self, at: &Published, plan: &ProofPlan) -> Result<Vec<Hash>, ReadError> {
-        plan.nodes().iter().map(|id| self.node(at, *id)).collect()
+    /// The head of the tree of `edge` when it had `size` leaves.
+    ///
+    /// # Errors
+    /// The store failed, or lacks a tile.
+    pub(super) fn head_at(&self, edge: &RightEdge, size: TreeSize) -> Result<TreeHead, ReadError> {
+        head_of(size, |id| self.node(edge, id))
     }
 
-    fn node(&self, at: &Published, id: NodeId) -> Result<Hash, ReadError> {
-        if let Some(hash) = at.edge().node(id) {
+    fn nodes(&self, edge: &RightEdge, plan: &ProofPlan) -> Result<Vec<Hash>, ReadError> {
+        plan.nodes().iter().map(|id| self.node(edge, *id)).collect()
+    }
+
+    fn node(&self, edge: &RightEdge, id: NodeId) -> Result<Hash, ReadError> {
+        if let Some(hash) = edge.node(id) {
             return Ok(hash);
         }
         let (level, index, height, position) = place(id);
@@ -125,13 +152,24 @@ impl Log {
 
     /// A full tile with its inner nodes, from the cache or the store.
     fn full_tile(&self, level: u8, index: u64) -> Result<Arc<TileNodes>, ReadError> {
-        if let Some(nodes) = self.shared.tiles.get(&(level, index)) {
+        if let Some(nodes) = self.tiles.get(&(level, index)) {
             return Ok(nodes);
         }
-        let nodes = Arc::new(stored_tile(self.shared.store.as_ref(), level, index)?);
-        self.shared.tiles.insert((level, index), Arc::clone(&nodes));
+        let nodes = Arc::new(stored_tile(self.store.as_ref(), level, index)?);
+        self.tiles.insert((level, index), Arc::clone(&nodes));
         Ok(nodes)
     }
+}
+
+/// The head of a tree of this size, from its peaks.
+pub(super) fn head_of<E: From<ReadError>>(
+    size: TreeSize,
+    node: impl FnMut(NodeId) -> Result<Hash, E>,
+) -> Result<TreeHead, E> {
+    let nodes = size.peaks().map(node).collect::<Result<Vec<Hash>, E>>()?;
+    let range = CompactRange::from_nodes(size, nodes)
+        .ok_or_else(|| ReadError::Broken(format!("no compact range of size {size}")))?;
+    Ok(TreeHead { size, root_hash: range.root() })
 }
 
 /// Reads a full tile that the head says must be there.

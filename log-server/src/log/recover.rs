@@ -4,12 +4,16 @@
 //! the state id that lie beside the store, and with the anchor outside it. Publication then goes
 //! through the same code as always: a recovered log differs from a running one in nothing.
 
+use std::path::PathBuf;
+
 use log_core::integrate::{EdgeError, RightEdge};
 use log_core::tile::{TILE_WIDTH, TileNodes};
-use log_core::{CompactRange, Hash, LeafIndex, NodeId, TreeHead, TreeSize};
+use log_core::{Hash, LeafIndex, NodeId, TreeHead, TreeSize};
 
 use super::commit::Committed;
-use super::read::{ReadError, place, stored_tile};
+use super::panel::PanelError;
+use super::read::{ReadError, head_of, place, stored_tile};
+use super::witnessed::WitnessedError;
 use crate::store::{Head, OpenError, Store, StoreError};
 
 /// Why a log stays shut. Nothing was signed, and nothing on the disk was changed.
@@ -67,8 +71,11 @@ pub enum Shut {
         /// The size that the store has.
         store: TreeSize,
     },
-    /// The anchor names a head that is not in the history of this store.
-    #[error("the store has another history than its anchor: their roots at size {0} differ")]
+    /// The anchor, or the published note, names a head that is not in the history of this store.
+    #[error(
+        "the store has another history than its anchor or its published note: the roots at size \
+         {0} differ"
+    )]
     OtherHistory(TreeSize),
     /// Neither slot of the anchor can be read.
     #[error("the anchor cannot be read: {0}")]
@@ -76,6 +83,65 @@ pub enum Shut {
     /// A file of the log is missing or unreadable.
     #[error("{0}")]
     File(String),
+    /// What the log knows of its witnesses cannot be used.
+    #[error("the record of the witnesses: {0}")]
+    Witnessed(#[from] WitnessedError),
+    /// The record of the witnesses is not of this tree.
+    #[error("the record of the witnesses does not fit the store: {0}")]
+    ForeignRecord(String),
+    /// The witnesses cannot be asked.
+    #[error("the witness policy: {0}")]
+    Panel(#[from] PanelError),
+    /// The key of this log was convicted.
+    #[error(
+        "its key signed two histories: {} proves it to anybody; this log must not go on, create a \
+         new one", .0.display()
+    )]
+    Convicted(PathBuf),
+    /// A witness cosigned more of this log than there is.
+    #[error(
+        "witness {witness} names size {theirs}, this store has {ours}: it is an old or a second \
+         copy. Start the newest copy instead; if the witness is wrong, start with \
+         `--exclude-witness LOG/NAME`"
+    )]
+    WitnessAhead {
+        /// Who says so.
+        witness: String,
+        /// The size that it names.
+        theirs: TreeSize,
+        /// The size that is committed here.
+        ours: TreeSize,
+    },
+    /// A witness refuses the note that was published last.
+    #[error(
+        "witness {witness} answers {status} to the last published note, size {size}: it knows \
+         another history of this log. This is an old or a second copy; if the witness is wrong, \
+         start with `--exclude-witness LOG/NAME`"
+    )]
+    WitnessDisagrees {
+        /// Who says so.
+        witness: String,
+        /// Its answer.
+        status: u16,
+        /// The size that it was asked about.
+        size: TreeSize,
+    },
+    /// A witness shows a note of this log's own key that is not in its history.
+    #[error(
+        "witness {witness} shows a note that this log's key signed over {}:{}, which is not in \
+         this store of size {ours}: it is an old or a second copy. Start the newest copy instead. \
+         Both notes are in {}", head.size, head.root_hash, kept.display()
+    )]
+    Contradicted {
+        /// Who shows it.
+        witness: String,
+        /// The head that was signed.
+        head: TreeHead,
+        /// The size that is committed here.
+        ours: TreeSize,
+        /// Where the notes are kept.
+        kept: PathBuf,
+    },
 }
 
 impl From<ReadError> for Shut {
@@ -135,6 +201,25 @@ pub(super) fn recover(
     check_newest_tiles(store, &edge)?;
     check_anchor(store, &head, &edge, anchor)?;
     Ok(Committed { head, edge })
+}
+
+/// The right edge of this tree when it had the size of a head that was published then: rebuilt,
+/// and checked to be in the history of the recovered head.
+pub(super) fn edge_at(
+    store: &dyn Store,
+    recovered: &Committed,
+    published: TreeHead,
+) -> Result<RightEdge, Shut> {
+    let (size, committed) = (published.size, recovered.head.tree.size);
+    if size > committed {
+        let lost = format!("its note has size {size}, the store {committed}");
+        return Err(Shut::ForeignRecord(lost));
+    }
+    let edge = rebuild_edge(store, size)?;
+    if edge.head() != published || root_at(store, &recovered.edge, size)? != published {
+        return Err(Shut::OtherHistory(size));
+    }
+    Ok(edge)
 }
 
 /// Reads the parts of the right edge and hashes them again, leaves first.
@@ -198,11 +283,7 @@ fn check_anchor(
 
 /// The head of the same tree when it had `size` leaves.
 fn root_at(store: &dyn Store, edge: &RightEdge, size: TreeSize) -> Result<TreeHead, Shut> {
-    let nodes =
-        size.peaks().map(|id| node(store, edge, id)).collect::<Result<Vec<Hash>, Shut>>()?;
-    let range = CompactRange::from_nodes(size, nodes)
-        .ok_or_else(|| Shut::Broken(format!("no compact range of size {size}")))?;
-    Ok(TreeHead { size, root_hash: range.root() })
+    head_of(size, |id| node(store, edge, id))
 }
 
 fn node(store: &dyn Store, edge: &RightEdge, id: NodeId) -> Result<Hash, Shut> {

@@ -1,7 +1,9 @@
 //! Sequencer: the one writer of a log.
 //!
 //! Its thread takes the whole pool as soon as the last commit is done, so a batch is as large as
-//! the load makes it and an idle log answers in about one disk sync. There is no tick.
+//! the load makes it and an idle log answers in about one disk sync. There is no tick. A log whose
+//! quorum is `none` publishes here; for every other the cosigner publishes, and meanwhile newer
+//! batches commit.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -10,10 +12,11 @@ use log_core::Hash;
 use log_core::integrate::{RightEdge, integrate};
 
 use super::anchor::Anchor;
-use super::commit::commit;
-use super::cosign::cosign;
+use super::commit::{Committed, commit};
+use super::cosign::sign;
 use super::dedup::deduplicate;
-use super::pool::{AnswerError, Placed, Waiting};
+use super::mailbox::Mailbox;
+use super::pool::{AnswerError, PlacedTicket, Waiting};
 use super::publish::{Published, publish};
 use super::signer::Signer;
 use super::{Fatal, Shared};
@@ -24,8 +27,16 @@ pub(super) struct Sequencer {
     pub(super) shared: Arc<Shared>,
     pub(super) head: Head,
     pub(super) edge: RightEdge,
-    pub(super) signer: Signer,
+    pub(super) next: Next,
     pub(super) anchor: Arc<Anchor>,
+}
+
+/// What becomes of a committed batch.
+pub(super) enum Next {
+    /// The log's own signature completes the note, here and at once.
+    Publish(Box<Signer>),
+    /// The cosigner takes it from here.
+    Cosign(Arc<Mailbox>),
 }
 
 impl Sequencer {
@@ -57,9 +68,10 @@ impl Sequencer {
             Err(error) => return Err(Fatal::Store(error)),
         };
         let new: Vec<&Waiting> = batch.new.iter().filter_map(|&at| waiting.get(at)).collect();
+        let mut committed = None;
         if !new.is_empty() {
             match self.extend(&new) {
-                Ok(()) => {}
+                Ok(extended) => committed = Some(extended),
                 Err(Fatal::Commit(CommitError::Refused(reason))) => {
                     // Nothing was written: these submitters are told, and the log goes on.
                     refuse(waiting, &AnswerError::BatchFailed(reason));
@@ -69,16 +81,34 @@ impl Sequencer {
             }
         }
         self.shared.metrics.sequenced(waiting.len(), batch.new.len());
-        let published = self.shared.published.load_full();
-        for (one, (index, duplicate)) in waiting.into_iter().zip(batch.places) {
-            let published = Arc::clone(&published);
-            one.answer(Ok(Placed { index, duplicate, published }));
-        }
+        let places = batch.places.into_iter();
+        let tickets = waiting
+            .into_iter()
+            .zip(places)
+            .map(|(one, (index, duplicate))| one.placed(index, duplicate));
+        self.finish(committed, tickets);
         Ok(())
     }
 
-    /// Integrates, commits, cosigns and publishes, in this order and in no other.
-    fn extend(&mut self, new: &[&Waiting]) -> Result<(), Fatal> {
+    /// Publishes and answers, or leaves both to the cosigner.
+    fn finish(&self, committed: Option<Committed>, tickets: impl Iterator<Item = PlacedTicket>) {
+        let visible = &self.shared.published;
+        let signer = match &self.next {
+            Next::Cosign(mailbox) => return mailbox.deliver(committed, tickets, visible),
+            Next::Publish(signer) => signer,
+        };
+        if let Some(committed) = committed {
+            let cosigned = sign(committed, &self.shared.origin, signer).alone();
+            self.shared.metrics.published(cosigned.tree.size);
+            publish(visible, Arc::new(Published::from(cosigned)));
+        }
+        let published = visible.load_full();
+        let published = published.expect("invariant: a start without witnesses publishes");
+        tickets.for_each(|ticket| ticket.answer(&published));
+    }
+
+    /// Integrates and commits. What it returns is history.
+    fn extend(&mut self, new: &[&Waiting]) -> Result<Committed, Fatal> {
         let hashes: Vec<Hash> = new.iter().map(|one| one.identity).collect();
         let integrated = integrate(&self.edge, &hashes);
         let full_tiles = integrated.full_tiles.clone();
@@ -97,14 +127,12 @@ impl Sequencer {
         for tile in full_tiles {
             self.shared.tiles.insert((tile.id.level(), tile.id.index()), tile.nodes);
         }
-        let cosigned = cosign(committed, &self.shared.origin, &self.signer);
-        publish(&self.shared.published, Arc::new(Published::from(cosigned)));
-        Ok(())
+        Ok(committed)
     }
 }
 
 fn refuse(waiting: Vec<Waiting>, reason: &AnswerError) {
     for one in waiting {
-        one.answer(Err(reason.clone()));
+        one.refuse(reason.clone());
     }
 }

@@ -74,9 +74,10 @@ impl Signer {
         self.key.verifier_key()
     }
 
-    /// Signs a checkpoint's text. The caller holds a committed head: see `cosign.rs`.
-    pub(super) fn sign(&self, text: &str) -> NoteSignature {
-        self.key.sign(text)
+    /// The log's lines for a checkpoint's text. The caller holds a committed head: see `cosign.rs`.
+    /// Witnesses know Ed25519 only: a log whose own key is another adds an Ed25519 line here.
+    pub(super) fn sign(&self, text: &str) -> Vec<NoteSignature> {
+        vec![self.key.sign(text)]
     }
 
     fn new(key: &SigningKey, origin: &str) -> Result<Self, KeyError> {

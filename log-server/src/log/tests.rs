@@ -1,20 +1,30 @@
 //! The engine as a whole, over stores that work, fail and lie. A log here lives over several
 //! processes: what they share is the store and the files beside it, as on a disk.
 
+mod asked;
 mod faults;
+mod panel;
+mod record;
 mod recovery;
+mod rounds;
+mod stub;
+mod witnesses;
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::UNIX_EPOCH;
 
 use log_core::checkpoint::SignedCheckpoint;
+use log_core::policy::WitnessPolicy;
 use log_core::{CompactRange, Hash, TreeHead, TreeSize};
 use tempfile::TempDir;
 use tokio::task::JoinSet;
 
 use super::commit::commit_genesis;
+use super::cosign::{Cosigned, sign};
 use super::recover::{Identity, Shut, recover};
 use super::*;
+use crate::config::OnMissingQuorum;
 use crate::metrics::Metrics;
 use crate::store::Head;
 use crate::store::faulty::FaultyStore;
@@ -75,7 +85,25 @@ impl Disk {
 
     /// Recovers and starts; `change` may still change what the log is made of.
     fn start_with(&self, change: impl FnOnce(&mut Parts)) -> Process {
-        let store = Arc::new(FaultyStore::new(Arc::clone(&self.rows)));
+        self.try_start_with(change).unwrap()
+    }
+
+    fn try_start_with(&self, change: impl FnOnce(&mut Parts)) -> Result<Process, Shut> {
+        let store = self.faulty();
+        let mut parts = self.parts(Arc::clone(&store), no_witnesses());
+        change(&mut parts);
+        let fatals = Arc::new(Mutex::new(Vec::new()));
+        let surroundings = self.surroundings(Arc::clone(&fatals));
+        let log = Log::start(parts, Metrics::new().of_log("tested"), surroundings)?;
+        Ok(Process { log: Arc::new(log), store, fatals })
+    }
+
+    fn faulty(&self) -> Arc<FaultyStore<MemoryStore>> {
+        Arc::new(FaultyStore::new(Arc::clone(&self.rows)))
+    }
+
+    /// What a log starts from, recovered.
+    fn parts(&self, store: Arc<FaultyStore<MemoryStore>>, witnesses: WitnessSettings) -> Parts {
         let anchor = self.anchor();
         let recovered = recover(store.as_ref(), &self.identity(), &anchor.newest()).unwrap();
         let settings = LogSettings {
@@ -83,22 +111,23 @@ impl Disk {
             origin: Origin::parse(ORIGIN).unwrap(),
             personality: Personality::Raw,
             pool_leaves_max: 4096,
+            witnesses,
         };
         let (signer, space) = (self.signer(), Space::new(self.dir.path(), 0));
-        let shared: Arc<dyn Store> = Arc::<FaultyStore<MemoryStore>>::clone(&store);
-        let mut parts = Parts { settings, store: shared, signer, anchor, space, recovered };
-        change(&mut parts);
-        let (fatals, clock_ms) = (Arc::new(Mutex::new(Vec::new())), Arc::clone(&self.clock_ms));
-        let heard = Arc::clone(&fatals);
-        let surroundings = Surroundings {
+        let evidence = self.dir.path().join("evidence");
+        Parts { settings, store, signer, anchor, space, recovered, evidence }
+    }
+
+    /// The disk's clock, and a list of what was fatal.
+    fn surroundings(&self, fatals: Arc<Mutex<Vec<String>>>) -> Surroundings {
+        let clock_ms = Arc::clone(&self.clock_ms);
+        Surroundings {
             clock: Clock::new(move || match clock_ms.load(Ordering::SeqCst) {
                 u64::MAX => panic!("a clock that a test broke"),
                 ms => UNIX_EPOCH + Duration::from_millis(ms),
             }),
-            on_fatal: Arc::new(move |_, fatal| heard.lock().unwrap().push(fatal.to_string())),
-        };
-        let log = Log::start(parts, Metrics::new().of_log("tested"), surroundings).unwrap();
-        Process { log: Arc::new(log), store, fatals }
+            on_fatal: Arc::new(move |_, fatal| fatals.lock().unwrap().push(fatal.to_string())),
+        }
     }
 
     /// The head of the first `size` leaves, one hashed after the other.
@@ -154,7 +183,11 @@ impl Process {
     }
 
     fn published_size(&self) -> u64 {
-        self.log.published().head().size.get()
+        self.published().head().size.get()
+    }
+
+    fn published(&self) -> Arc<Published> {
+        self.log.published().unwrap()
     }
 
     fn fatals(&self) -> Vec<String> {
@@ -165,6 +198,19 @@ impl Process {
     fn stop(self) -> Vec<String> {
         self.log.stop();
         self.fatals()
+    }
+}
+
+/// A log whose quorum is `none`.
+fn no_witnesses() -> WitnessSettings {
+    WitnessSettings {
+        policy: WitnessPolicy::none(),
+        also_ask: Vec::new(),
+        allow_slow_quorum: false,
+        on_missing_quorum: OnMissingQuorum::Refuse,
+        per_day: BTreeMap::new(),
+        unchecked_start: false,
+        excluded: Vec::new(),
     }
 }
 
@@ -232,9 +278,9 @@ async fn what_is_published_never_goes_back() {
     let (log, ends) = (Arc::clone(&process.log), Arc::new(AtomicU64::new(0)));
     let end = Arc::clone(&ends);
     let reader = std::thread::spawn(move || {
-        let mut seen: Vec<TreeHead> = vec![*log.published().head()];
+        let mut seen: Vec<TreeHead> = vec![*log.published().unwrap().head()];
         while end.load(Ordering::SeqCst) == 0 {
-            let head = *log.published().head();
+            let head = *log.published().unwrap().head();
             let last = seen.last().unwrap();
             assert!(head.size >= last.size, "{} after {}", head.size, last.size);
             if head != *last {
@@ -252,17 +298,17 @@ async fn what_is_published_never_goes_back() {
     for head in seen {
         assert_eq!(disk.head_of(head.size), head);
     }
-    let (last, first) = (process.log.published(), Published::from(cosigned_genesis(&disk)));
-    let visible = ArcSwap::new(Arc::clone(&last));
+    let (last, first) = (process.published(), Published::from(cosigned_genesis(&disk)));
+    let visible = ArcSwapOption::new(Some(Arc::clone(&last)));
     let backwards = std::panic::AssertUnwindSafe(|| publish::publish(&visible, first.into()));
     assert!(std::panic::catch_unwind(backwards).is_err());
-    assert_eq!(visible.load().head(), last.head());
+    assert_eq!(visible.load().as_ref().unwrap().head(), last.head());
 }
 
-fn cosigned_genesis(disk: &Disk) -> cosign::Cosigned {
+fn cosigned_genesis(disk: &Disk) -> Cosigned {
     let head = disk.rows.heads_after(None, 1).unwrap()[0];
     let empty = Committed { head, edge: log_core::RightEdge::empty() };
-    cosign_head(empty, &Origin::parse(ORIGIN).unwrap(), &disk.signer())
+    sign(empty, &Origin::parse(ORIGIN).unwrap(), &disk.signer()).alone()
 }
 
 #[tokio::test]
@@ -287,7 +333,7 @@ async fn a_stop_answers_what_was_taken_and_refuses_the_rest() {
     let process = disk.start();
     let log = Arc::clone(&process.log);
     let stopper = tokio::task::spawn_blocking(move || {
-        while log.published().head().size.get() == 0 {
+        while log.published().unwrap().head().size.get() == 0 {
             std::thread::yield_now();
         }
         log.stop();
@@ -353,7 +399,7 @@ async fn a_frozen_log_takes_nothing_and_still_proves() {
     let process = disk.start();
     assert!(process.log.is_frozen());
     assert_eq!(process.add("b").await.err(), Some(SubmitError::Frozen));
-    let published = process.log.published();
+    let published = process.published();
     assert_eq!(disk.assert_signed(&published), *entry.published.head());
     process.log.prove_inclusion(&published, entry.index).unwrap();
 }

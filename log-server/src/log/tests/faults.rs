@@ -82,7 +82,7 @@ async fn unknown_outcome(outcome: Outcome) {
         assert!(is_over(&error), "{outcome:?}: {error}");
     }
     assert_eq!(process.store.calls(Operation::Commit), commits + 1, "written to after the fault");
-    assert_eq!(*process.log.published().head(), head.tree, "published after the fault");
+    assert_eq!(*process.published().head(), head.tree, "published after the fault");
     assert_eq!(disk.anchor().newest(), head);
     let fatals = process.stop();
     assert_eq!(fatals.len(), 1, "{fatals:?}");
@@ -92,7 +92,7 @@ async fn unknown_outcome(outcome: Outcome) {
     let persisted = outcome == Outcome::Persisted;
     let process = disk.start();
     assert_eq!(process.published_size(), 300 + u64::from(persisted));
-    disk.assert_signed(&process.log.published());
+    disk.assert_signed(&process.published());
     let again = process.add("unknown").await.unwrap();
     assert_eq!((again.index, again.duplicate), (LeafIndex::new(300), persisted));
     for (text, answer) in before {
@@ -125,7 +125,7 @@ async fn under_load_an_unknown_outcome_loses_nothing_that_was_answered() {
                 }
             }
         }
-        let last = process.log.published();
+        let last = process.published();
         assert_eq!(process.stop().len(), 1);
         let process = disk.start();
         disk.assert_signed(&last);

@@ -1,0 +1,344 @@
+//! Cosigner: the thread that takes committed heads to the witnesses and publishes what they cosign.
+//!
+//! It has a runtime of its own, so that no load on the rest of the process can starve it, and it
+//! holds the log's key: only here are heads signed once a log has witnesses. Commits go on while a
+//! round is under way; the next round takes the newest head.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use log_core::key::VerifierKey;
+use log_core::policy::WitnessPolicy;
+use log_core::tree::TreeSize;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+use super::cosign::{Cosigned, CosignedLine, Signed};
+use super::mailbox::Mailbox;
+use super::panel::Panel;
+use super::publish::{Published, publish};
+use super::round::{Attempt, Heard};
+use super::signer::Signer;
+use super::witnessed::Witnessed;
+use super::{Fatal, Shared};
+use crate::config::{OnMissingQuorum, WitnessSettings};
+use crate::metrics::RoundOutcome;
+
+/// An idle log shows its head to the witnesses again this often: readers look at the age of
+/// cosignatures.
+pub(super) const REFRESH_INTERVAL: Duration = Duration::from_secs(10 * 60);
+/// Lines that come after their note was published join it once the log has been idle this long:
+/// under load the next note is on its way already, and each join is a write to the disk.
+const LATE_LINES_PAUSE: Duration = Duration::from_millis(50);
+
+/// What a cosigner starts from.
+pub(super) struct CosignerParts {
+    pub(super) shared: Arc<Shared>,
+    pub(super) mailbox: Arc<Mailbox>,
+    pub(super) signer: Signer,
+    pub(super) settings: WitnessSettings,
+    pub(super) panel: Panel,
+    pub(super) record: Witnessed,
+    pub(super) stored_policy: WitnessPolicy,
+    /// Where notes that convict this log are kept.
+    pub(super) evidence: PathBuf,
+}
+
+/// Owns everything that only this thread may change.
+pub(super) struct Cosigner {
+    pub(super) shared: Arc<Shared>,
+    pub(super) mailbox: Arc<Mailbox>,
+    pub(super) signer: Signer,
+    pub(super) key: VerifierKey,
+    pub(super) settings: WitnessSettings,
+    pub(super) stored_policy: WitnessPolicy,
+    pub(super) panel: Panel,
+    pub(super) evidence: PathBuf,
+    /// Where answers arrive, those of ended rounds included.
+    pub(super) ears: UnboundedReceiver<Heard>,
+    pub(super) mouth: UnboundedSender<Heard>,
+    /// What is in the store's note row.
+    record: Witnessed,
+    /// The configured policy, as the record has it.
+    policy_text: String,
+    /// The newest head that this run published.
+    pub(super) newest: Option<Attempt>,
+    /// The newest head whose round ended without quorum.
+    pub(super) failed: Option<Attempt>,
+    /// The largest size that a witness can know from us.
+    pub(super) sent_max: TreeSize,
+    /// A known size grew since the record was written.
+    pub(super) grew: bool,
+    /// Since when lines wait that are not on the published note yet.
+    unsaved_since: Option<Instant>,
+    /// No round begins before this: the budgets of the witnesses.
+    next_round: Instant,
+    /// When the published head needs fresh lines.
+    refresh: Instant,
+    last_outcome: RoundOutcome,
+}
+
+impl Cosigner {
+    pub(super) fn new(parts: CosignerParts) -> Self {
+        let (mouth, ears) = unbounded_channel();
+        let CosignerParts {
+            shared,
+            mailbox,
+            signer,
+            settings,
+            panel,
+            record,
+            stored_policy,
+            evidence,
+        } = parts;
+        let now = Instant::now();
+        let cosigner = Self {
+            key: signer.verifier_key(),
+            policy_text: settings.policy.to_string(),
+            sent_max: mailbox.committed_size(),
+            shared,
+            mailbox,
+            signer,
+            settings,
+            stored_policy,
+            panel,
+            evidence,
+            ears,
+            mouth,
+            record,
+            newest: None,
+            failed: None,
+            grew: false,
+            unsaved_since: None,
+            next_round: now,
+            refresh: now,
+            last_outcome: RoundOutcome::Quorum,
+        };
+        cosigner.show_all();
+        cosigner
+    }
+
+    /// Asks the question with `about`, then publishes until the log stops.
+    pub(super) async fn run(mut self, about: Signed) -> Result<(), Fatal> {
+        let verdict = self.question(about).await?;
+        if !self.decide(verdict) {
+            return Ok(());
+        }
+        loop {
+            let now = Instant::now();
+            if self.mailbox.is_closed() {
+                return self.last_round(now).await;
+            }
+            if self.wants_round(now) {
+                self.round().await?;
+            } else if self.unsaved_since.is_some_and(|since| since + LATE_LINES_PAUSE <= now) {
+                self.save_late()?;
+            } else {
+                self.ask_stragglers(now);
+                self.wait(now).await?;
+            }
+        }
+    }
+
+    /// Somebody may still wait for what was committed last; one more round is all there is time
+    /// for. After that their tickets say that the log stopped.
+    async fn last_round(&mut self, now: Instant) -> Result<(), Fatal> {
+        if self.mailbox.has_waiting() && self.wants_round(now) {
+            self.round().await?;
+        }
+        Ok(())
+    }
+
+    /// While there is nothing else to do, asks those who were busy or down during the round of the
+    /// published head: their lines join its note.
+    fn ask_stragglers(&mut self, now: Instant) {
+        let Some(newest) = &self.newest else { return };
+        if newest.about.tree().size != self.mailbox.committed_size() {
+            return;
+        }
+        let (about, missing) =
+            (Arc::clone(&newest.about), self.panel.stragglers(&newest.lines, now));
+        for endpoint in missing {
+            self.ask(endpoint, &about, true);
+        }
+    }
+
+    /// Waits for a commit, an answer that came late, or the time of the next thing to do.
+    async fn wait(&mut self, now: Instant) -> Result<(), Fatal> {
+        let late = self.unsaved_since.map(|since| since + LATE_LINES_PAUSE);
+        let times = [Some(self.next_round), Some(self.refresh), late, self.panel.next_due(now)];
+        let next = times.into_iter().flatten().filter(|time| *time > now).min();
+        let next = next.unwrap_or(now + REFRESH_INTERVAL);
+        tokio::select! {
+            () = self.mailbox.delivered() => {}
+            () = self.mailbox.ended() => {}
+            heard = self.ears.recv() => {
+                let heard = heard.expect("invariant: we hold a sender ourselves");
+                let (about, lines) = self.hear(heard)?;
+                self.join_late(&about, lines);
+            }
+            () = tokio::time::sleep_until(next.into()) => {}
+        }
+        Ok(())
+    }
+
+    /// Whether a round is due and can come to something.
+    pub(super) fn wants_round(&self, now: Instant) -> bool {
+        let published = self.newest.as_ref().map(|newest| newest.about.tree().size);
+        let has_news = published != Some(self.mailbox.committed_size());
+        let is_needed = has_news || self.refresh <= now || self.is_degraded();
+        // Asking those that are left would only cost them; the others are waited for.
+        let is_hopeful = || self.can_hold(now) || (has_news && self.may_publish_without());
+        is_needed && self.next_round <= now && is_hopeful()
+    }
+
+    /// Whether a round that began now could end with a quorum.
+    fn can_hold(&self, now: Instant) -> bool {
+        let committed = self.mailbox.committed_size();
+        let (failed, now_s) = (self.failed.as_ref(), self.now_s());
+        let failed = failed.filter(|failed| failed.about.tree().size == committed);
+        let has_line = |key: &VerifierKey| {
+            let mut lines = failed.iter().flat_map(|failed| &failed.lines);
+            lines.any(|line| line.key() == key && line.is_fresh(now_s))
+        };
+        self.settings.policy.holds(|one| has_line(&one.key) || self.panel.can_answer(&one.key, now))
+    }
+
+    /// Whether the lines of an attempt satisfy the quorum.
+    pub(super) fn holds(&self, attempt: &Attempt) -> bool {
+        let has_line = |key: &VerifierKey| attempt.lines.iter().any(|line| line.key() == key);
+        self.settings.policy.holds(|witness| has_line(&witness.key))
+    }
+
+    pub(super) fn may_publish_without(&self) -> bool {
+        self.settings.on_missing_quorum == OnMissingQuorum::Publish
+    }
+
+    /// The newest note was published without its quorum.
+    fn is_degraded(&self) -> bool {
+        self.last_outcome == RoundOutcome::PublishedWithout
+    }
+
+    /// A round began: the budgets say when the next one may.
+    pub(super) fn pace(&mut self, began: Instant) {
+        self.next_round = began + self.settings.round_interval();
+    }
+
+    /// Makes a note durable, then visible, then answers whoever waited for it.
+    pub(super) fn publish(
+        &mut self,
+        attempt: Attempt,
+        cosigned: Cosigned,
+        outcome: RoundOutcome,
+    ) -> Result<(), Fatal> {
+        let size = cosigned.tree.size;
+        // Its head is committed, and witnesses hold it. A crash here leaves the note before; the
+        // next start serves that one, asks, and takes this head or a newer one through a round.
+        self.record = Witnessed {
+            note: Some(cosigned.note.clone()),
+            policy: self.policy_text.clone(),
+            sizes: self.panel.sizes.clone(),
+        };
+        self.save_record()?;
+        // Durable: the next start serves this note at once. A crash here means that nobody has
+        // seen it yet.
+        let published = Arc::new(Published::from(cosigned));
+        publish(&self.shared.published, Arc::clone(&published));
+        // Visible: answers may go out. A submitter that a crash leaves without one finds its
+        // entry again.
+        self.mailbox.published(&published);
+        self.shared.metrics.published(size);
+        self.show_backlog();
+        self.newest = Some(attempt);
+        self.failed = None;
+        self.unsaved_since = None;
+        self.refresh = Instant::now() + REFRESH_INTERVAL;
+        self.last_outcome = outcome;
+        Ok(())
+    }
+
+    /// Lines of an ended round: they join the note of their head while it is the newest published,
+    /// or help the next round about the same head.
+    pub(super) fn join_late(&mut self, about: &Arc<Signed>, lines: Vec<CosignedLine>) {
+        if lines.is_empty() {
+            return;
+        }
+        let is_it = |attempt: &&mut Attempt| attempt.is_about(about);
+        if let Some(failed) = self.failed.as_mut().filter(is_it) {
+            failed.join(lines);
+        } else if let Some(newest) = self.newest.as_mut().filter(is_it) {
+            newest.join(lines);
+            self.unsaved_since.get_or_insert_with(Instant::now);
+        }
+    }
+
+    /// Puts late lines on the published note: durable first, then visible, as ever.
+    fn save_late(&mut self) -> Result<(), Fatal> {
+        self.unsaved_since = None;
+        let Some(newest) = &self.newest else { return Ok(()) };
+        let complete = newest.about.with_quorum(&self.settings.policy, &newest.lines);
+        let outcome = if complete.is_some() { RoundOutcome::Quorum } else { self.last_outcome };
+        // Without a quorum the note is on show because the configuration says so.
+        let cosigned = complete.unwrap_or_else(|| newest.about.without_quorum(&newest.lines));
+        let (about, lines) = (Arc::clone(&newest.about), newest.lines.clone());
+        let refresh = self.refresh;
+        self.publish(Attempt { about, lines }, cosigned, outcome)?;
+        self.refresh = refresh;
+        Ok(())
+    }
+
+    /// After a round without quorum: what its witnesses cosigned all the same must be known to the
+    /// next start, which would else take less for an answer.
+    pub(super) fn save_sizes(&mut self) -> Result<(), Fatal> {
+        if !self.grew {
+            return Ok(());
+        }
+        self.record.sizes.clone_from(&self.panel.sizes);
+        self.save_record()
+    }
+
+    fn save_record(&mut self) -> Result<(), Fatal> {
+        self.grew = false;
+        self.shared.store.put_note(&self.record.encode()).map_err(Fatal::Store)
+    }
+
+    /// A witness gave nothing usable. It is told once; asking goes on.
+    pub(super) fn down(&mut self, endpoint: usize, reason: String) {
+        let witness = self.panel.names(endpoint);
+        if self.panel.endpoints[endpoint].is_down(Instant::now(), reason.clone()) {
+            tracing::warn!(log = self.shared.name, witness, reason, "witness down");
+        }
+    }
+
+    /// A witness does not know this log or its key, or is none: somebody has to act.
+    pub(super) fn misconfigured(&mut self, endpoint: usize, status: u16) {
+        let witness = self.panel.names(endpoint);
+        let reason = format!("HTTP status {status}: does it know this log, is its URL right?");
+        if self.panel.endpoints[endpoint].is_down(Instant::now(), reason.clone()) {
+            tracing::error!(log = self.shared.name, witness, reason, "witness misconfigured");
+        }
+    }
+
+    /// Tells when the quorum is lost, and when it is back.
+    pub(super) fn say(&mut self, outcome: RoundOutcome) {
+        let log = &self.shared.name;
+        match (self.last_outcome, outcome) {
+            (before, now) if before == now => {}
+            (_, RoundOutcome::Quorum) => tracing::info!(log, "the quorum holds"),
+            (_, RoundOutcome::NoQuorum) => {
+                tracing::error!(log, "no quorum: nothing is published until it holds");
+            }
+            (_, RoundOutcome::PublishedWithout) => {
+                tracing::error!(log, "no quorum: published without, as on_missing_quorum says");
+            }
+        }
+        self.last_outcome = outcome;
+        self.shared.standing.set_outcome(outcome);
+        self.show_backlog();
+    }
+
+    /// Seconds since 1970.
+    pub(super) fn now_s(&self) -> u64 {
+        self.shared.surroundings.clock.now_ms() / 1000
+    }
+}

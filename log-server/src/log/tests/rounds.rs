@@ -1,0 +1,115 @@
+//! Rounds one by one, without the thread that runs them.
+
+use std::time::Instant;
+
+use log_core::cosignature::Cosignature;
+use log_core::note::SignedNote;
+
+use super::super::cosigner::{Cosigner, REFRESH_INTERVAL};
+use super::super::start::Past;
+use super::stub::{Mood, Stub};
+use super::witnesses::{three, two_of};
+use super::*;
+
+/// A cosigner that nobody runs yet.
+fn cosigner(disk: &Disk, settings: &WitnessSettings) -> Cosigner {
+    let parts = disk.parts(disk.faulty(), settings.clone());
+    let past = Past::load(&parts).unwrap();
+    let mailbox = Arc::new(Mailbox::new(parts.recovered.clone(), None));
+    let shared = Arc::new(Shared {
+        name: "tested".into(),
+        origin: parts.settings.origin.clone(),
+        store: Arc::clone(&parts.store),
+        pool: Pool::new(1),
+        published: ArcSwapOption::empty(),
+        gate: ArcSwap::from_pointee(Gate::Open),
+        mailbox: Some(Arc::clone(&mailbox)),
+        standing: Standing::default(),
+        tiles: TileCache::new(16),
+        space: parts.space,
+        metrics: Metrics::new().of_log("tested"),
+        surroundings: disk.surroundings(Arc::default()),
+    });
+    let (signer, evidence) = (parts.signer, parts.evidence);
+    past.cosigner(shared, mailbox, signer, settings.clone(), evidence).unwrap().0
+}
+
+/// The times of the cosignatures on the published note.
+fn times(cosigner: &Cosigner, stubs: &[Stub]) -> Vec<Option<u64>> {
+    let published = cosigner.shared.published.load_full().unwrap();
+    let note = SignedNote::parse(published.note().as_bytes()).unwrap();
+    let time = |stub: &Stub| Cosignature::find(&note, &stub.verifier_key()).map(|c| c.time_s());
+    stubs.iter().map(time).collect()
+}
+
+#[tokio::test]
+async fn an_idle_log_refreshes_its_cosignatures_and_keeps_those_it_has() {
+    let disk = Disk::new();
+    let stubs = three(&disk);
+    disk.clock_ms.store(10_000_000, Ordering::SeqCst);
+    let mut cosigner = cosigner(&disk, &two_of(&stubs));
+    stubs[2].is_down();
+    cosigner.round().await.unwrap();
+    assert_eq!(times(&cosigner, &stubs), [Some(10_000), Some(10_000), None]);
+    // The third one's answer may have come after the quorum.
+    while cosigner.panel.endpoints.iter().any(|endpoint| endpoint.busy) {
+        let heard = cosigner.ears.recv().await.unwrap();
+        cosigner.hear(heard).unwrap();
+    }
+    let now = Instant::now();
+    assert!(!cosigner.wants_round(now), "there is nothing to publish");
+    assert!(cosigner.wants_round(now + REFRESH_INTERVAL));
+
+    disk.clock_ms.store(10_600_000, Ordering::SeqCst);
+    stubs[2].is(Mood::Honest);
+    stubs[0].is_down();
+    tokio::time::sleep(Duration::from_millis(150)).await;
+    cosigner.round().await.unwrap();
+    assert_eq!(times(&cosigner, &stubs), [Some(10_000), Some(10_600), Some(10_600)]);
+    assert!(!cosigner.wants_round(Instant::now()));
+}
+
+#[tokio::test]
+async fn a_slow_witness_is_not_asked_twice_and_its_late_line_counts() {
+    let disk = Disk::new();
+    let stubs = three(&disk);
+    let mut cosigner = cosigner(&disk, &two_of(&stubs));
+    stubs[0].is(Mood::Hangs(Duration::from_secs(60)));
+    stubs[1].is(Mood::Hangs(Duration::from_millis(1800)));
+    let began = Instant::now();
+    cosigner.round().await.unwrap();
+    assert!(began.elapsed() < Duration::from_millis(1800), "a round has its time");
+    assert!(cosigner.shared.published.load().is_none());
+    assert!(!cosigner.wants_round(Instant::now()), "both are still being asked");
+    // The record knows what the third one cosigned; nothing was published.
+    let record = String::from_utf8(disk.rows.note().unwrap().unwrap()).unwrap();
+    assert!(record.contains("witness 0 ") && record.ends_with("note 0\n"), "{record}");
+
+    let heard = cosigner.ears.recv().await.unwrap();
+    let (about, lines) = cosigner.hear(heard).unwrap();
+    assert_eq!(lines.len(), 1);
+    cosigner.join_late(&about, lines);
+    assert!(cosigner.wants_round(Instant::now()), "two lines are there");
+    let requests: usize = stubs.iter().skip(1).map(Stub::requests).sum();
+    cosigner.round().await.unwrap();
+    let after: usize = stubs.iter().skip(1).map(Stub::requests).sum();
+    assert_eq!((requests, after), (2, 2), "nobody was asked again");
+    assert_eq!(times(&cosigner, &stubs).iter().flatten().count(), 2);
+}
+
+#[tokio::test]
+async fn budgets_pace_the_rounds() {
+    let disk = Disk::new();
+    let stubs = three(&disk);
+    let mut settings = two_of(&stubs);
+    for stub in &stubs {
+        settings.per_day.insert(stub.name.clone(), 86_400 * 2);
+    }
+    let mut cosigner = cosigner(&disk, &settings);
+    cosigner.round().await.unwrap();
+    let due = Instant::now() + REFRESH_INTERVAL;
+    assert!(cosigner.wants_round(due));
+    cosigner.pace(due);
+    assert!(!cosigner.wants_round(due + Duration::from_millis(499)));
+    assert!(cosigner.wants_round(due + Duration::from_millis(500)));
+}
