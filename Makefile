@@ -41,7 +41,7 @@ test: format deny lint docs unit ## Every check: format, deny, lint, docs, tests
 	@echo "make test: every check passed"
 
 .PHONY: demo
-demo: dev-build ## Start a log, sign and log a file, verify it offline, catch a forgery
+demo: dev-build ## A log under three witnesses: sign, log, verify offline, lose the quorum, catch a fork
 	ops/demo.sh
 
 .PHONY: run
@@ -93,9 +93,10 @@ fuzz-smoke: setup ## Every fuzz target for a few seconds, on the stable toolchai
 	$(ROCKSDB) && ops/fuzz-smoke.sh
 
 .PHONY: bench
-bench: build ## The benches, 5 minutes (benches/README.md says what they measure)
+bench: build ## The benches, 8 minutes (benches/README.md says what they measure)
 	$(CARGO) bench --workspace --locked --bench core
 	$${CARGO_TARGET_DIR:-target}/release/cairn-bench
+	benches/witness.sh
 
 .PHONY: proto
 proto: setup ## Generate proto/src/generated again from the .proto files

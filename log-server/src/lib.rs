@@ -15,7 +15,7 @@
 //! | 9 | `log-core/src/integrate.rs` | right edge + leaves -> head, full tiles, right edge |
 //! | 10 | `log-server/src/log/commit.rs` | the point of no return |
 //! | 11 | `log-server/src/store/mod.rs` | what atomic, conditional and durable mean |
-//! | 12 | `log-server/src/log/cosign.rs` | the log signs; the place of the witnesses |
+//! | 12 | `log-server/src/log/cosign.rs` | the log signs; witnesses' lines are verified |
 //! | 13 | `log-server/src/log/publish.rs` | checkpoint and right edge become visible together |
 //! | 14 | `log-server/src/api/tiles.rs` | a reader gets immutable bytes |
 
