@@ -1,4 +1,4 @@
-//! add-checkpoint: the decision whether to cosign, in the order of c2sp.md 7.4. Pure: what is
+//! add-checkpoint: the decision whether to cosign (c2sp.org/tlog-witness). Pure: what is
 //! known of the log and the time are arguments, nothing is written and nothing is signed. Steps 3
 //! to 8 make an [`Opened`] request, once; steps 9 to 15 judge it against a row, and again if the
 //! row has moved before the commit.
@@ -152,7 +152,7 @@ impl Opened {
 }
 
 /// Whether this origin may get signatures at all, step 9. A valid own signature that the row does
-/// not know proves that the row is not the newest one (c2sp.md 16.7).
+/// not know proves that the row is not the newest one (FORMAT.md, 5).
 ///
 /// # Errors
 /// [`Refusal::Lost`] or [`Refusal::RolledBack`].

@@ -217,7 +217,7 @@ pub async fn execute(witness: &Witness, order: Order) -> Report {
 }
 
 /// Adds logs, all in one transaction. A key that is new for a known origin is an alarm and no
-/// update, unless it was asked for (c2sp.md P18).
+/// update, unless it was asked for: a list is not the configuration.
 async fn add_logs(
     witness: &Witness,
     new: Vec<NewLog>,

@@ -300,7 +300,7 @@ impl ApiError {
     }
 }
 
-/// The status table of tlog-witness (c2sp.md 7.4).
+/// The status table of c2sp.org/tlog-witness.
 fn status_of(refusal: &Refusal) -> StatusCode {
     match refusal {
         Refusal::BadRequest(_)

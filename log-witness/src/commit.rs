@@ -144,3 +144,103 @@ fn commit(store: &Store, batch: Vec<Waiting>, metrics: &Metrics) -> Result<(), S
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use log_core::key::{KeyName, NoteSigner};
+    use log_core::{Hash, Origin, TreeHead, TreeSize};
+
+    use super::*;
+    use crate::keys::StateId;
+    use crate::logs::Logs;
+    use crate::row::{Row, Standing};
+
+    struct Rig {
+        _dir: tempfile::TempDir,
+        writer: Writer,
+        log: Arc<Log>,
+        fatal: Arc<AtomicUsize>,
+    }
+
+    fn rig() -> Rig {
+        let dir = tempfile::tempdir().unwrap();
+        let state_id = StateId::random();
+        let store = Store::create(&dir.path().join("db"), state_id, 1, false).unwrap();
+        let origin = Origin::parse("log.example/a").unwrap();
+        let key = NoteSigner::ed25519(KeyName::parse("log.example/a").unwrap(), [1; 32]);
+        let keys = vec![key.verifier_key()];
+        store.put_logs(&[(origin.clone(), keys.clone())], false).unwrap();
+        let logs = Logs::default();
+        logs.put(origin, keys, Row::new(false));
+        let log = logs.all().remove(0);
+        let fatal = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&fatal);
+        let on_fatal = Arc::new(move |_: &StoreError| {
+            count.fetch_add(1, Ordering::SeqCst);
+        });
+        let writer = Writer::start(Arc::new(store), Arc::default(), on_fatal);
+        Rig { _dir: dir, writer, log, fatal }
+    }
+
+    impl Rig {
+        fn advance(&self, expected: Standing, size: u64) -> Result<Result<(), Conflict>, Stopped> {
+            let root_hash = Hash::EMPTY_ROOT;
+            let advance = Advance {
+                origin_hash: self.log.hash,
+                expected,
+                head: TreeHead { size: TreeSize::new(size), root_hash },
+                time_s: 1,
+                note: String::new(),
+                journal_note: String::new(),
+            };
+            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+            runtime.block_on(self.writer.advance(Arc::clone(&self.log), advance))
+        }
+
+        fn standing(&self) -> Standing {
+            self.log.current().row.header.standing
+        }
+    }
+
+    #[test]
+    fn who_has_the_answer_finds_the_new_size() {
+        let rig = rig();
+        assert_eq!(rig.advance(Standing::NeverCosigned, 3), Ok(Ok(())));
+        assert_eq!(rig.log.current().row.header.latest_size(), TreeSize::new(3));
+        assert_eq!(rig.advance(Standing::NeverCosigned, 5), Ok(Err(Conflict)));
+        assert_eq!(rig.advance(rig.standing(), 5), Ok(Ok(())));
+        assert_eq!(rig.fatal.load(Ordering::SeqCst), 0);
+    }
+
+    #[test]
+    fn after_a_write_that_failed_nothing_is_written_or_promised() {
+        let rig = rig();
+        assert_eq!(rig.advance(Standing::NeverCosigned, 3), Ok(Ok(())));
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let failing = rig.writer.order(|_| Err::<(), _>(StoreError::Malformed("test")));
+        assert_eq!(runtime.block_on(failing), Err(Stopped));
+        assert_eq!(rig.advance(rig.standing(), 5), Err(Stopped));
+        rig.writer.stop();
+        assert_eq!(rig.fatal.load(Ordering::SeqCst), 1);
+        assert_eq!(rig.log.current().row.header.latest_size(), TreeSize::new(3));
+    }
+
+    #[test]
+    fn a_defect_in_the_writer_is_fatal_and_answers_nobody() {
+        let rig = rig();
+        assert_eq!(rig.advance(Standing::NeverCosigned, 3), Ok(Ok(())));
+        assert_eq!(rig.advance(rig.standing(), 2), Err(Stopped));
+        rig.writer.stop();
+        assert_eq!(rig.fatal.load(Ordering::SeqCst), 1);
+    }
+
+    #[test]
+    fn a_writer_that_was_stopped_refuses_work() {
+        let rig = rig();
+        rig.writer.stop();
+        assert_eq!(rig.advance(Standing::NeverCosigned, 3), Err(Stopped));
+        assert_eq!(rig.fatal.load(Ordering::SeqCst), 0);
+    }
+}

@@ -56,7 +56,7 @@ pub enum Kept {
     Full,
 }
 
-/// Weighs a refused request against what is remembered of its log (c2sp.md 16.4).
+/// Weighs a refused request against what is remembered of its log.
 ///
 /// # Errors
 /// [`StoreError`]: the journal cannot be read.

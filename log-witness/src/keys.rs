@@ -10,7 +10,7 @@
 //! ```
 //!
 //! The key lines have the form that other witnesses read. The state id stands in the database too
-//! (c2sp.md 16.7): whoever has these keys without that database does not sign.
+//! (FORMAT.md, 5): whoever has these keys without that database does not sign.
 
 use std::fmt;
 use std::fs;

@@ -1,5 +1,5 @@
 //! Log list: the file `logs/v0` in which networks publish the logs that want to be cosigned
-//! (c2sp.md 13). Lists only ever add: what a list says of a known origin changes nothing.
+//! (witness-network.org). Lists only ever add: what a list says of a known origin changes nothing.
 
 use log_core::checkpoint::Origin;
 use log_core::key::{KeyAlgorithm, VerifierKey};

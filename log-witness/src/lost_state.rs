@@ -1,5 +1,5 @@
 //! Lost state: how an operator restarts a log that the witness does not sign for any more, because
-//! its database was lost or rolled back (c2sp.md 16.7).
+//! its database was lost or rolled back (FORMAT.md, 5).
 //!
 //! The own signature is the authoritative source: a note that bears one says what was promised.
 //! Only if none can be found may a note of a peer be named, explicitly. It never goes backwards.

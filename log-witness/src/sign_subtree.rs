@@ -1,6 +1,7 @@
-//! sign-subtree: the decision whether to sign the hash of a subtree (c2sp.md 7.2). It needs no
-//! state: the reference checkpoint bears a cosignature of this witness, so everything that is
-//! proven to be part of it is consistent with what this witness has signed.
+//! sign-subtree: the decision whether to sign the hash of a subtree (c2sp.org/tlog-witness).
+//!
+//! It needs no state: the reference checkpoint bears a cosignature of this witness, so everything
+//! that is proven to be part of it is consistent with what this witness has signed.
 
 use std::sync::Arc;
 

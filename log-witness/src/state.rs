@@ -439,3 +439,6 @@ fn parse_log(text: &str) -> Option<(Origin, Vec<VerifierKey>)> {
     let keys: Option<Vec<_>> = keys.lines().map(|key| VerifierKey::parse(key).ok()).collect();
     Some((Origin::parse(origin).ok()?, keys?))
 }
+
+#[cfg(test)]
+mod tests;

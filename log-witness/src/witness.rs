@@ -49,9 +49,9 @@ pub enum OpenError {
     Store(#[from] StoreError),
     /// The keys have signed and their database is gone: `serve` answers 503 to everything.
     #[error(
-        "the database of these keys is missing, so what they signed is not known. Stop the witness, \
-         add its logs with `add-log --after-loss`, and name for each of them the head to restart \
-         from with `accept-lost-state`"
+        "the database of these keys is missing, so what they signed is not known. Stop the \
+         witness, add its logs with `add-log --after-loss`, and name for each of them the head to \
+         restart from with `accept-lost-state`"
     )]
     DatabaseMissing,
     /// The database is that of other keys, or the keys are those of another database.

@@ -1,4 +1,4 @@
-//! Loss of state (c2sp.md 16.7): a witness that has forgotten what it signed signs nothing before
+//! Loss of state (FORMAT.md, 5): a witness that has forgotten what it signed signs nothing before
 //! an operator has told it.
 
 use std::fs;

@@ -1,5 +1,9 @@
-//! The status table of tlog-witness (c2sp.md 7.1 to 7.4): one row for each of its sentences, each
-//! with a log of its own. `state` is the size that was cosigned before, if any.
+//! The status table of c2sp.org/tlog-witness: one row for each of its sentences, each with a log of
+//! its own.
+//!
+//! WI and SS count the rules of add-checkpoint (and of the monitoring GET) and of sign-subtree in
+//! the order in which the specification states them, CP and SN those of tlog-checkpoint and of
+//! signed-note; a step is one of the table in `add_checkpoint.rs`.
 
 use log_core::Hash;
 
@@ -13,6 +17,7 @@ type Make = Box<dyn Fn(&TestLog) -> Vec<u8>>;
 struct Row {
     rule: &'static str,
     what: &'static str,
+    /// The size that was cosigned before, if any.
     state: Option<usize>,
     request: Make,
     status: u16,
@@ -90,14 +95,14 @@ fn malformed() -> Vec<Row> {
         row("WI-2", "63 proof lines are read, and do not hold", Some(3), 422, |log| {
             body(3, &[Hash::EMPTY_ROOT; 63], &log.note(7)).into_bytes()
         }),
-        row("7.4 step 5", "no signature block", Some(3), 400, |log| {
+        row("step 5", "no signature block", Some(3), 400, |log| {
             let note = log.note(7);
             body(3, &log.consistency(3, 7), note.rsplit_once("\n\n").unwrap().0).into_bytes()
         }),
-        row("7.4 step 5", "a signature line of four bytes", Some(3), 400, |log| {
+        row("step 5", "a signature line of four bytes", Some(3), 400, |log| {
             format!("{}\u{2014} a.example/x AAAAAA==\n", log.request(3, 7)).into_bytes()
         }),
-        row("7.4 step 5", "65 signature lines", Some(3), 400, |log| {
+        row("step 5", "65 signature lines", Some(3), 400, |log| {
             let lines = "\u{2014} a.example/x AAAAAAA=\n".repeat(64);
             format!("{}{lines}", log.request(3, 7)).into_bytes()
         }),
@@ -151,16 +156,16 @@ fn checkpoints() -> Vec<Row> {
             let text = format!("{}\n7\n{}\nmore\n", log.origin, log.root(7).to_base64());
             body(3, &log.consistency(3, 7), &log.sign_text(text)).into_bytes()
         }),
-        row("7.4 step 7", "a size with a leading zero, signed", Some(3), 400, |log| {
+        row("step 7", "a size with a leading zero, signed", Some(3), 400, |log| {
             let text = format!("{}\n07\n{}\n", log.origin, log.root(7).to_base64());
             body(3, &log.consistency(3, 7), &log.sign_text(text)).into_bytes()
         }),
-        row("7.4 step 7", "a root of 31 bytes, signed", Some(3), 400, |log| {
+        row("step 7", "a root of 31 bytes, signed", Some(3), 400, |log| {
             let text = format!("{}\n7\n{}\n", log.origin, "A".repeat(40) + "AA==");
             body(3, &[], &log.sign_text(text)).into_bytes()
         }),
         row(
-            "7.4 step 7",
+            "step 7",
             "a root with stray bits, signed: the state does not move",
             Some(3),
             400,
@@ -171,16 +176,16 @@ fn checkpoints() -> Vec<Row> {
                 body(3, &log.consistency(3, 7), &log.sign_text(text)).into_bytes()
             },
         ),
-        row("P23", "size 2^64-1 from never", None, 400, |log| {
+        row("huge sizes", "size 2^64-1 from never", None, 400, |log| {
             body(0, &[], &log.sign(u64::MAX, Hash::EMPTY_ROOT)).into_bytes()
         }),
-        row("P23", "size 2^63 from 3, with a proof", Some(3), 400, |log| {
+        row("huge sizes", "size 2^63 from 3, with a proof", Some(3), 400, |log| {
             body(3, &[Hash::EMPTY_ROOT; 63], &log.sign(1 << 63, Hash::EMPTY_ROOT)).into_bytes()
         }),
-        row("P23", "size 2^63-1 from 3, with a proof", Some(3), 422, |log| {
+        row("huge sizes", "size 2^63-1 from 3, with a proof", Some(3), 422, |log| {
             body(3, &[Hash::EMPTY_ROOT; 63], &log.sign((1 << 63) - 1, Hash::EMPTY_ROOT)).into()
         }),
-        row("P23", "size 2^63-1 is the first", None, 200, |log| {
+        row("huge sizes", "size 2^63-1 is the first", None, 200, |log| {
             body(0, &[], &log.sign((1 << 63) - 1, Hash::EMPTY_ROOT)).into_bytes()
         }),
     ]
@@ -201,7 +206,7 @@ fn sizes() -> Vec<Row> {
         row("WI-8", "a smaller checkpoint, rollback", Some(5), 409, |log| log.request(3, 4).into())
             .body("5\n"),
         row(
-            "WI-8 and 16.4",
+            "WI-8 and evidence",
             "old too small, and another root for a known size",
             Some(5),
             409,
@@ -226,10 +231,10 @@ fn proofs() -> Vec<Row> {
         row("WI-10", "from size 0 with a proof", None, 422, |log| {
             body(0, &[Hash::EMPTY_ROOT], &log.note(3)).into_bytes()
         }),
-        row("7.4 (e)", "size 0 was cosigned: any size may follow", Some(0), 200, |log| {
+        row("WI-8 after size 0", "size 0 was cosigned: any size may follow", Some(0), 200, |log| {
             log.request(0, 7).into()
         }),
-        row("7.4 (e)", "size 0 was cosigned: still no proof", Some(0), 422, |log| {
+        row("WI-8 after size 0", "size 0 was cosigned: still no proof", Some(0), 422, |log| {
             body(0, &[Hash::EMPTY_ROOT], &log.note(3)).into_bytes()
         }),
         row("WI-11", "no proof", Some(3), 422, |log| body(3, &[], &log.note(7)).into_bytes()),
@@ -250,24 +255,38 @@ fn proofs() -> Vec<Row> {
             other(log, 3).request(3, 3).into()
         })
         .evidence(),
-        row("WI-13 and 16.4", "a fork whose proof rebuilds the new root", Some(5), 422, |log| {
-            other(log, 9).request(5, 9).into()
-        })
+        row(
+            "WI-13 and evidence",
+            "a fork whose proof rebuilds the new root",
+            Some(5),
+            422,
+            |log| other(log, 9).request(5, 9).into(),
+        )
         .evidence(),
-        row("16.4", "a fork from a power of two proves nothing by itself", Some(4), 422, |log| {
-            other(log, 9).request(4, 9).into()
-        }),
-        row("16.4", "a wrong proof over consistent heads convicts nobody", Some(5), 422, |log| {
-            let mut proof = log.consistency(5, 9);
-            proof[0] = Hash::EMPTY_ROOT;
-            body(5, &proof, &log.note(9)).into_bytes()
-        }),
+        row(
+            "evidence",
+            "a fork from a power of two proves nothing by itself",
+            Some(4),
+            422,
+            |log| other(log, 9).request(4, 9).into(),
+        ),
+        row(
+            "evidence",
+            "a wrong proof over consistent heads convicts nobody",
+            Some(5),
+            422,
+            |log| {
+                let mut proof = log.consistency(5, 9);
+                proof[0] = Hash::EMPTY_ROOT;
+                body(5, &proof, &log.note(9)).into_bytes()
+            },
+        ),
         row("WI-14", "first contact", None, 200, |log| log.request(0, 7).into()),
         row("WI-14", "a proof that holds", Some(3), 200, |log| log.request(3, 7).into()),
         row("WI-14", "a proof that holds, from a power of two", Some(4), 200, |log| {
             log.request(4, 7).into()
         }),
-        row("P20", "a refresh", Some(3), 200, |log| log.request(3, 3).into()),
+        row("refresh", "a refresh", Some(3), 200, |log| log.request(3, 3).into()),
         row("WI-18", "old 0 asks for the size", Some(3), 409, |log| log.request(0, 7).into())
             .body("3\n"),
     ]
@@ -390,6 +409,21 @@ fn ss_1_to_5_subtrees() {
         ("SS-1 beyond the size", request("8 16", hash(4, 8), &proof, &cosigned), 400),
         ("SS-1 empty", request("4 4", Hash::EMPTY_ROOT, &[], &cosigned), 400),
         ("SS-1 leading zero", request("04 8", hash(4, 8), &proof, &cosigned), 400),
+        (
+            "SS-1 as large as numbers get",
+            request(&format!("0 {}", u64::MAX), hash(4, 8), &proof, &cosigned),
+            400,
+        ),
+        (
+            "SS-1 one leaf far away",
+            request(
+                &format!("{} {}", 1_u64 << 63, (1_u64 << 63) + 1),
+                hash(4, 8),
+                &proof,
+                &cosigned,
+            ),
+            400,
+        ),
         ("SS-1 backwards", request("8 4", hash(4, 8), &proof, &cosigned), 400),
         ("SS-1 64 hashes", request("4 8", hash(4, 8), &[hash(0, 4); 64], &cosigned), 400),
         ("SS-1 no checkpoint", good.split_once("\n\n").unwrap().0.to_owned(), 400),
