@@ -3,6 +3,7 @@
 
 COSIGN_VERSION=v3.1.3
 TESSERA_VERSION=v1.0.4
+TORCHWOOD_VERSION=v0.9.0
 GO_MINOR_MIN=26
 NODE_MAJOR_MIN=20
 
@@ -57,6 +58,27 @@ need_python() {
   fi
 }
 
+# Its key lives in an ssh-agent; its tables are seeded by a script.
+need_litewitness() {
+  if ! command -v ssh-agent >/dev/null || ! command -v ssh-keygen >/dev/null; then
+    apt openssh-client || true
+  fi
+  if ! command -v ssh-agent >/dev/null || ! command -v ssh-keygen >/dev/null; then
+    say "ssh-agent and ssh-keygen are needed; on Debian: apt-get install openssh-client"
+    return 1
+  fi
+  need_python3 sqlite3
+}
+
+# need_python3 MODULE
+need_python3() {
+  python3 -c "import $1" 2>/dev/null || apt python3 || true
+  if ! python3 -c "import $1" 2>/dev/null; then
+    say "python3 with its module $1 is needed; on Debian: apt-get install python3"
+    return 1
+  fi
+}
+
 need_node() {
   command -v npm >/dev/null || apt nodejs npm || true
   local major=0
@@ -75,19 +97,19 @@ install_go_tools() {
 
 build_go_tools() {
   (cd standin && go build -o "$BUILT/standin" .) &&
-    (cd go && go build -o "$BUILT/" ./reader ./filler ./tamper)
+    (cd go && go build -o "$BUILT/" ./reader ./filler ./tamper ./opener ./subtree ./notekey)
 }
 
 install_cairn() {
   [ -z "${CAIRN_BIN-}" ] || return 0
-  building "cairn-server and cairn" build_cairn || exit 1
+  building "cairn-server, cairn-witness and cairn" build_cairn || exit 1
   CAIRN_BIN=$REPO/target/debug
 }
 
 build_cairn() {
   (
     cd "$REPO" && eval "$(ops/rocksdb/build.sh)" &&
-      cargo build --locked -p log-server -p log-cli
+      cargo build --locked -p log-server -p log-witness -p log-cli
   )
 }
 
@@ -98,6 +120,24 @@ install_cosign() {
 
 install_tessera() {
   go_install fsck "$TESSERA_VERSION" github.com/transparency-dev/tessera/cmd/fsck
+}
+
+install_litewitness() {
+  need_litewitness &&
+    go_install litewitness "$TORCHWOOD_VERSION" filippo.io/torchwood/cmd/litewitness
+}
+
+# As released, and once more from our own module, which gives it the release of its note library
+# that reads ML-DSA cosignatures. Python serves its files.
+install_tessera_log() {
+  local package=github.com/transparency-dev/tessera/cmd/examples/posix-oneshot
+  need_python3 http.server || return 1
+  go_install posix-oneshot "$TESSERA_VERSION" "$package" &&
+    building "posix-oneshot with ML-DSA" build_posix_log "$package"
+}
+
+build_posix_log() {
+  (cd go && go build -o "$BUILT/" "$1")
 }
 
 # go_install NAME VERSION PACKAGE leaves the program at $CACHE/bin/NAME-VERSION.
