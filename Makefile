@@ -84,9 +84,12 @@ interop: dev-build ## Real foreign clients against a server started for the run
 	CAIRN_BIN=$(or $(CARGO_TARGET_DIR),target)/debug tests/interop/run
 
 .PHONY: crash
-crash: setup ## Random kill -9 under load (CAIRN_CRASH_ROUNDS, 200 if not set)
-	$(ROCKSDB) && CAIRN_CRASH_ROUNDS="$${CAIRN_CRASH_ROUNDS:-200}" cargo test --workspace --locked --tests -- \
-	  --nocapture --exact crash::acknowledged_entries_survive_random_kills
+crash: setup ## Random kill -9 of log and witness (CAIRN_CRASH_ROUNDS, 200) and power cuts (CAIRN_POWER_CUTS, 20)
+	$(ROCKSDB) && CAIRN_CRASH_ROUNDS="$${CAIRN_CRASH_ROUNDS:-200}" CAIRN_POWER_CUTS="$${CAIRN_POWER_CUTS:-20}" \
+	  cargo test --workspace --locked --tests -- --nocapture --exact \
+	  crash::acknowledged_entries_survive_random_kills \
+	  witness_crash::no_second_history_survives_random_kills \
+	  witness_power::what_was_released_survives_a_power_cut
 
 .PHONY: fuzz-smoke
 fuzz-smoke: setup ## Every fuzz target for a few seconds, on the stable toolchain

@@ -3,14 +3,13 @@
 //! `CAIRN_CRASH_ROUNDS` sets the number of kills, `CAIRN_CRASH_SEED` repeats a run's choices (not
 //! its timing).
 
-use std::collections::hash_map::RandomState;
-use std::hash::{BuildHasher, Hasher};
 use std::process::{Child, Stdio};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
+use log_tests::choices::{Choices, from_env};
 use log_tests::record::Record;
 use log_tests::{
     Acknowledged, Connection, DataDir, Request, ServerProcess, Submission, SubmissionMaker,
@@ -28,33 +27,6 @@ const START_MS_MAX: u64 = 250;
 /// leave that to the server.
 const FSCK_EVERY: u64 = 8;
 
-/// The choices of one run: SplitMix64, so that a seed says it all.
-struct Choices(u64);
-
-impl Choices {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    fn below(&mut self, end: u64) -> u64 {
-        self.next() % end
-    }
-
-    /// `true` once in `times`.
-    fn once_in(&mut self, times: u64) -> bool {
-        self.below(times) == 0
-    }
-}
-
-fn from_env(name: &str) -> Option<u64> {
-    let text = std::env::var(name).ok()?;
-    Some(text.parse().unwrap_or_else(|_| panic!("{name} is no number: {text}")))
-}
-
 /// Everything that outlives the rounds of one run.
 struct Run {
     dir: DataDir,
@@ -68,10 +40,8 @@ struct Run {
 #[test]
 fn acknowledged_entries_survive_random_kills() {
     let rounds = from_env("CAIRN_CRASH_ROUNDS").unwrap_or(ROUNDS);
-    let seed =
-        from_env("CAIRN_CRASH_SEED").unwrap_or_else(|| RandomState::new().build_hasher().finish());
-    eprintln!("crash: {rounds} rounds, CAIRN_CRASH_SEED={seed}");
-    let mut choices = Choices(seed);
+    eprintln!("crash: {rounds} rounds");
+    let mut choices = Choices::from_env_or_new("CAIRN_CRASH_SEED");
     let run = Run {
         dir: DataDir::init("localhost"),
         record: Record::new(),
@@ -143,7 +113,7 @@ impl Run {
         thread::scope(|scope| {
             let mut clients = Vec::new();
             for _ in 0..CLIENTS {
-                let (mut own, shared) = (Choices(choices.next()), shared.clone());
+                let (mut own, shared) = (Choices::of(choices.next()), shared.clone());
                 let connection = Connection::open(address).expect("the server accepts");
                 clients.push(
                     scope.spawn(move || self.submit_until_killed(connection, shared, &mut own)),

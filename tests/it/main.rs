@@ -1,12 +1,14 @@
 //! The promises that cross crates, against the real server process.
 
 mod algorithms;
+mod audit_fork;
 mod bodies;
 mod crash;
 mod damage;
 mod duplicates;
 mod grpc;
 mod harness;
+mod model;
 mod overload;
 mod paths;
 mod raw;
@@ -17,3 +19,13 @@ mod replay_grpc;
 mod space;
 mod stop;
 mod upstream;
+mod witness_bounds;
+mod witness_clock;
+mod witness_crash;
+mod witness_disk;
+mod witness_every_fork;
+mod witness_forks;
+mod witness_load;
+mod witness_power;
+mod witness_races;
+mod witness_state;

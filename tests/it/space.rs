@@ -3,15 +3,13 @@
 //!
 //! The disk is a tmpfs of its own, which only root can mount: others skip these tests and say so.
 
-use std::fs::{self, File};
-use std::io::{Read, Write};
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
 use log_core::sha256;
 use log_tests::data_dir::copy_dir;
+use log_tests::disk::SmallDisk;
 use log_tests::record::Record;
 use log_tests::{
     Acknowledged, Connection, DataDir, Response, ServerProcess, SubmissionMaker, check_log, raw,
@@ -24,64 +22,9 @@ const HEADROOM_BYTES: u64 = 24 << 20;
 /// Longest raw entry.
 const BODY_BYTES: usize = 65_535;
 
-/// A small disk, mounted over a directory.
-struct Disk {
-    at: PathBuf,
-}
-
-impl Disk {
-    /// Mounts a disk over `at`; `None`, and a word about it, where that is not allowed.
-    fn mount(at: PathBuf) -> Option<Self> {
-        let size = format!("size={DISK_MIB}m");
-        let mounted =
-            Command::new("mount").args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(&at).output();
-        match mounted {
-            Ok(output) if output.status.success() => Some(Self { at }),
-            refused => {
-                // Past the capture of the test runner: a skipped check must be seen.
-                let why = refused.map_or_else(|e| e.to_string(), |o| format!("{:?}", o.status));
-                let _ = writeln!(
-                    std::io::stderr(),
-                    "space: SKIPPED, a tmpfs cannot be mounted here (it takes root): {why}"
-                );
-                None
-            }
-        }
-    }
-
-    fn free(&self) -> u64 {
-        let fs = rustix::fs::statvfs(&self.at).expect("the disk");
-        fs.f_bavail * fs.f_frsize
-    }
-
-    fn ballast(&self) -> PathBuf {
-        self.at.join("ballast")
-    }
-
-    /// Fills the disk up to what shall be left free.
-    fn fill(&self, left: u64) {
-        let mut zeros = std::io::repeat(0).take(self.free().saturating_sub(left));
-        let mut ballast =
-            File::options().create(true).append(true).open(self.ballast()).expect("open");
-        // Others write at the same time, so the end of the disk may come first.
-        let _ = std::io::copy(&mut zeros, &mut ballast);
-        assert!(self.free() <= left, "{} bytes are free", self.free());
-    }
-
-    fn make_room(&self) {
-        fs::remove_file(self.ballast()).expect("the ballast");
-    }
-}
-
-impl Drop for Disk {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg("--lazy").arg(&self.at).status();
-    }
-}
-
 /// A log on a small disk beside one on a large one. The disk goes first: fields drop in order.
 struct Scene {
-    disk: Disk,
+    disk: SmallDisk,
     dir: DataDir,
     said: Record,
     bodies: AtomicU64,
@@ -94,7 +37,7 @@ impl Scene {
         dir.set_log(LOG, "headroom_bytes", headroom_bytes);
         let aside = dir.beside("aside");
         copy_dir(&dir.log(LOG), &aside);
-        let disk = Disk::mount(dir.log(LOG))?;
+        let disk = SmallDisk::mount(&dir.log(LOG), DISK_MIB)?;
         copy_dir(&aside, &dir.log(LOG));
         Some(Self { disk, dir, said: Record::new(), bodies: AtomicU64::new(0) })
     }

@@ -89,6 +89,13 @@ impl DataDir {
         self.set(&format!("name = \"{log}\""), key, &value.to_string());
     }
 
+    /// Gives a log this witness policy, in a file of its own.
+    pub fn set_policy(&self, log: &str, policy: &str) {
+        let file = format!("{log}.policy");
+        fs::write(self.path().join(&file), policy).expect("the policy can be written");
+        self.set_log(log, "witness_policy", format!("{file:?}"));
+    }
+
     fn set(&self, after: &str, key: &str, value: &str) {
         let text = fs::read_to_string(self.config()).expect("cairn.toml is there");
         let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();

@@ -1,4 +1,4 @@
-//! The harness of the tests that cross crates: the real server as a child process, distinct and
+//! The harness of the tests that cross crates: the real programs as child processes, distinct and
 //! really signed submissions, an HTTP client that may also misbehave, and a check of a whole log
 //! from its public bytes.
 //!
@@ -12,21 +12,37 @@
 //! | [`check`] | recompute a log from checkpoint, tiles and bundles |
 //! | [`raw`] | a client of raw logs |
 //! | [`record`] | what a log said, held against what it says later |
+//! | [`witness_process`] | a running `cairn-witness` and its data directory |
+//! | [`hostile_witness`] | a witness inside the test that plays what a script says |
+//! | [`signed_log`] | a log without a server, honest or not, for witnesses to judge |
+//! | [`disk`] | a disk that is small, or whose power is cut |
+//! | [`choices`] | the random choices of a run, repeatable by their seed |
+//! | [`cosigned`] | what a witness cosigned, held against whatever it cosigns later |
 //!
 //! Everything here panics when something is not as it should be: in a test that is the report.
 
 pub mod answer;
 pub mod check;
+pub mod choices;
+pub mod cosigned;
 pub mod data_dir;
+pub mod disk;
+pub mod hostile_witness;
 pub mod http;
 pub mod process;
 pub mod raw;
 pub mod record;
+pub mod signed_log;
 pub mod submission;
+pub mod witness_process;
 
 pub use answer::Acknowledged;
 pub use check::{CheckedLog, check_log};
+pub use cosigned::Cosigned;
 pub use data_dir::DataDir;
+pub use hostile_witness::HostileWitness;
 pub use http::{Connection, Request, Response};
 pub use process::{Ended, ServerProcess, binary};
+pub use signed_log::{History, SignedLog};
 pub use submission::{Submission, SubmissionMaker};
+pub use witness_process::{WitnessDir, WitnessProcess};

@@ -18,14 +18,22 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// How often a child is asked whether it has ended.
 const POLL: Duration = Duration::from_millis(5);
 
-/// The server's binary, beside the test's own.
+/// The server's binary.
 ///
 /// # Panics
 /// When it was not built.
 pub fn binary() -> PathBuf {
+    program("cairn-server")
+}
+
+/// One of Cairn's binaries, beside the test's own.
+///
+/// # Panics
+/// When it was not built.
+pub fn program(name: &str) -> PathBuf {
     let test = std::env::current_exe().expect("the path of this test");
     let built = test.parent().and_then(Path::parent).expect("target/PROFILE/deps");
-    let binary = built.join("cairn-server");
+    let binary = built.join(name);
     assert!(
         binary.exists(),
         "{} is missing: run `cargo build --workspace` (`cargo test --workspace` does it too)",
@@ -67,14 +75,22 @@ impl ServerProcess {
     /// # Errors
     /// What the child said, if it ended instead of serving.
     pub fn spawn(command: &mut Command) -> Result<Self, Ended> {
+        Self::spawn_on(([127, 0, 0, 1], 0).into(), command)
+    }
+
+    /// The same on a given address, so that whoever knew it finds the next process there too.
+    ///
+    /// # Errors
+    /// What the child said, if it ended instead of serving.
+    pub fn spawn_on(listen: SocketAddr, command: &mut Command) -> Result<Self, Ended> {
         let mut child = command
-            .args(["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"])
+            .args(["--listen", &listen.to_string(), "--admin", "127.0.0.1:0"])
             .env("CAIRN_LOG", "info")
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()
-            .expect("cairn-server starts");
+            .expect("the program starts");
         let stderr = Arc::new(Mutex::new(String::new()));
         let (found, serving) = channel();
         let lines = child.stderr.take().expect("stderr is a pipe");
