@@ -5,7 +5,7 @@
 //! A witness may be slow, broken or hostile: an exchange ends within its limit and never panics.
 
 use std::error::Error;
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use log_core::checkpoint::Origin;
@@ -26,14 +26,15 @@ const CONNECT_TIME_MAX: Duration = Duration::from_secs(2);
 /// the ten-minute refresh of an idle log connects anew.
 const IDLE_TIME_MAX: Duration = Duration::from_secs(30);
 
-/// One set of connections for all witnesses of all logs.
-static HTTP: LazyLock<Client> = LazyLock::new(|| {
-    settings().build().unwrap_or_else(|error| {
+thread_local! {
+    /// One set of connections for all witnesses that a thread asks. A connection lives on the
+    /// runtime that made it: one that two logs share would let one of them hold up the other.
+    static HTTP: Client = settings().build().unwrap_or_else(|error| {
         // A machine without root certificates can still reach a witness over plain HTTP.
         tracing::warn!(error = reason(&error), "no https to witnesses");
         settings().tls_certs_only([]).build().expect("invariant: these settings need no files")
-    })
-});
+    });
+}
 
 /// The client of one witness: of its submission prefix. Cloning is cheap.
 #[derive(Debug, Clone)]
@@ -111,7 +112,7 @@ impl WitnessClient {
         limit: Duration,
     ) -> WitnessAnswer {
         let url = format!("{}/add-checkpoint", self.prefix);
-        match exchange(HTTP.post(url).body(request.to_string()), limit).await {
+        match exchange(HTTP.with(|http| http.post(url)).body(request.to_string()), limit).await {
             Ok(reply) => reply.into_answer(),
             Err(reason) => WitnessAnswer::Unavailable(reason),
         }
@@ -128,7 +129,7 @@ impl WitnessClient {
         limit: Duration,
     ) -> Result<Option<Vec<u8>>, String> {
         let url = format!("{}/{}/checkpoint", self.prefix, origin_hash(origin));
-        let reply = exchange(HTTP.get(url), limit).await?;
+        let reply = exchange(HTTP.with(|http| http.get(url)), limit).await?;
         match reply.status {
             StatusCode::OK => Ok(Some(reply.body)),
             StatusCode::NOT_FOUND => Ok(None),

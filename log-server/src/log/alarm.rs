@@ -18,9 +18,14 @@ use super::Fatal;
 use super::cosign::Signed;
 use super::cosigner::Cosigner;
 use super::read::ReadError;
+use super::recover::Shut;
 
 /// How the name of a file ends that convicts the log's key: a log with such a file stays shut.
 const EVIDENCE_SUFFIX: &str = "evidence";
+/// How the name of a note begins that a witness showed.
+const THEIR_PREFIX: &str = "theirs-";
+/// How the names of notes end.
+const NOTE_SUFFIX: &str = ".note";
 
 /// A note of this log's own key that is not in the history of its store.
 pub(super) struct Contradiction {
@@ -79,6 +84,19 @@ impl Cosigner {
         Ok(differs.then_some(Contradiction { note, ours: Some(ours) }))
     }
 
+    /// What an earlier run kept counts in the question as if a witness showed it now. A store that
+    /// was replaced by the right one has nothing to fear.
+    pub(super) fn kept_contradiction(&self) -> Result<Option<Contradiction>, Shut> {
+        let kept = kept_notes(&self.evidence);
+        let unreadable = |error| Shut::File(format!("{}: {error}", self.evidence.display()));
+        for note in kept.map_err(unreadable)? {
+            if let Some(contradiction) = self.contradiction(&note)? {
+                return Ok(Some(contradiction));
+            }
+        }
+        Ok(None)
+    }
+
     /// Writes both notes down, and the evidence if the two make one. `ours` is a note that has left
     /// this process, now or before: nothing is signed to convict ourselves. Gives the directory; a
     /// failure is told and changes nothing of what follows.
@@ -86,8 +104,11 @@ impl Cosigner {
         let directory = &self.evidence;
         let (theirs, our_note) = (contradiction.note.note(), ours.request_note());
         let mut files = vec![
-            (format!("theirs-{}.note", contradiction.head().size), theirs.to_string()),
-            (format!("ours-{}.note", ours.tree().size), our_note.clone()),
+            (
+                format!("{THEIR_PREFIX}{}{NOTE_SUFFIX}", contradiction.head().size),
+                theirs.to_string(),
+            ),
+            (format!("ours-{}{NOTE_SUFFIX}", ours.tree().size), our_note.clone()),
         ];
         if let Some(evidence) = self.evidence_of(contradiction, ours, &our_note) {
             let name = format!("{}.{EVIDENCE_SUFFIX}", evidence.id());
@@ -133,17 +154,24 @@ impl Cosigner {
 
 /// A file in a log's directory for evidence that convicts its key.
 pub(super) fn convicted(directory: &Path) -> std::io::Result<Option<PathBuf>> {
-    let files = match fs::read_dir(directory) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        files => files?,
+    let convicts = |path: &PathBuf| path.extension().is_some_and(|end| end == EVIDENCE_SUFFIX);
+    Ok(files(directory)?.into_iter().find(convicts))
+}
+
+/// The notes that witnesses showed to earlier runs.
+fn kept_notes(directory: &Path) -> std::io::Result<Vec<Vec<u8>>> {
+    let is_theirs = |path: &PathBuf| {
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        name.starts_with(THEIR_PREFIX) && name.ends_with(NOTE_SUFFIX)
     };
-    for file in files {
-        let path = file?.path();
-        if path.extension().is_some_and(|suffix| suffix == EVIDENCE_SUFFIX) {
-            return Ok(Some(path));
-        }
+    files(directory)?.into_iter().filter(is_theirs).map(fs::read).collect()
+}
+
+fn files(directory: &Path) -> std::io::Result<Vec<PathBuf>> {
+    match fs::read_dir(directory) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
+        files => files?.map(|file| file.map(|file| file.path())).collect(),
     }
-    Ok(None)
 }
 
 /// Under another name first, so that a file with the right name is always whole.

@@ -165,6 +165,7 @@ impl Cosigner {
 
     /// Waits for a commit, an answer that came late, or the time of the next thing to do.
     async fn wait(&mut self, now: Instant) -> Result<(), Fatal> {
+        self.show_backlog();
         let late = self.unsaved_since.map(|since| since + LATE_LINES_PAUSE);
         let times = [Some(self.next_round), Some(self.refresh), late, self.panel.next_due(now)];
         let next = times.into_iter().flatten().filter(|time| *time > now).min();
@@ -244,6 +245,7 @@ impl Cosigner {
         // seen it yet.
         let published = Arc::new(Published::from(cosigned));
         publish(&self.shared.published, Arc::clone(&published));
+        self.say(outcome);
         // Visible: answers may go out. A submitter that a crash leaves without one finds its
         // entry again.
         self.mailbox.published(&published);
@@ -253,7 +255,6 @@ impl Cosigner {
         self.failed = None;
         self.unsaved_since = None;
         self.refresh = Instant::now() + REFRESH_INTERVAL;
-        self.last_outcome = outcome;
         Ok(())
     }
 
@@ -276,8 +277,12 @@ impl Cosigner {
     fn save_late(&mut self) -> Result<(), Fatal> {
         self.unsaved_since = None;
         let Some(newest) = &self.newest else { return Ok(()) };
-        let complete = newest.about.with_quorum(&self.settings.policy, &newest.lines);
-        let outcome = if complete.is_some() { RoundOutcome::Quorum } else { self.last_outcome };
+        let (policy, now_s) = (&self.settings.policy, self.now_s());
+        let fresh = newest.lines.iter().filter(|line| line.is_fresh(now_s));
+        let fresh: Vec<_> = fresh.cloned().collect();
+        let holds = newest.about.with_quorum(policy, &fresh).is_some();
+        let outcome = if holds { RoundOutcome::Quorum } else { self.last_outcome };
+        let complete = newest.about.with_quorum(policy, &newest.lines);
         // Without a quorum the note is on show because the configuration says so.
         let cosigned = complete.unwrap_or_else(|| newest.about.without_quorum(&newest.lines));
         let (about, lines) = (Arc::clone(&newest.about), newest.lines.clone());
@@ -334,7 +339,6 @@ impl Cosigner {
         }
         self.last_outcome = outcome;
         self.shared.standing.set_outcome(outcome);
-        self.show_backlog();
     }
 
     /// Seconds since 1970.

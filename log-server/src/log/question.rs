@@ -50,6 +50,20 @@ impl Cosigner {
             return Ok(Verdict::Open);
         }
         let committed = self.mailbox.committed_size();
+        match self.kept_contradiction() {
+            Ok(None) => {}
+            Ok(Some(proof)) => {
+                let (witness, kept) = ("of an earlier run".into(), self.evidence.clone());
+                let head = proof.head();
+                return Ok(Verdict::Shut(Shut::Contradicted {
+                    witness,
+                    head,
+                    ours: committed,
+                    kept,
+                }));
+            }
+            Err(shut) => return Ok(Verdict::Shut(shut)),
+        }
         let size = about.tree().size;
         tracing::info!(log, %size, %committed, "asking the witnesses before anything is signed");
         let mut asking = Asking { about: Arc::new(about), committed, answered: BTreeSet::new() };
@@ -180,7 +194,8 @@ impl Cosigner {
         } else if counted {
             self.panel.endpoints[endpoint].is_up();
         } else {
-            self.down(endpoint, "it answers without a line that counts".into());
+            let reason = "it answers without a line that counts: its own, over this head, of now";
+            self.down(endpoint, reason.into());
         }
     }
 

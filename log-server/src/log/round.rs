@@ -85,14 +85,7 @@ impl Cosigner {
         let mut attempt = self.next_attempt();
         let mut awaited = Vec::new();
         for endpoint in self.panel.free(began) {
-            let has_all = |key| attempt.lines.iter().any(|line| line.key() == key);
-            if self.panel.behind(endpoint).all(|member| has_all(&member.key)) {
-                continue;
-            }
-            self.ask(endpoint, &attempt.about, true);
-            if self.panel.endpoints[endpoint].awaited {
-                awaited.push(endpoint);
-            }
+            self.ask_in_round(endpoint, &attempt, &mut awaited);
         }
         self.pace(began);
         let end = tokio::time::Instant::from_std(began + ROUND_TIME_MAX);
@@ -102,15 +95,33 @@ impl Cosigner {
                 () = tokio::time::sleep_until(end) => break,
                 () = self.mailbox.ended(), if !self.mailbox.has_waiting() => break,
             };
-            awaited.retain(|endpoint| *endpoint != heard.endpoint);
+            let endpoint = heard.endpoint;
             let (about, lines) = self.hear(heard)?;
             if attempt.is_about(&about) {
+                awaited.retain(|waiting| *waiting != endpoint);
                 attempt.join(lines);
-            } else {
-                self.join_late(&about, lines);
+                continue;
+            }
+            // It was busy with an older head until now.
+            self.join_late(&about, lines);
+            if self.panel.free(Instant::now()).contains(&endpoint) {
+                self.ask_in_round(endpoint, &attempt, &mut awaited);
             }
         }
         self.end_round(attempt, began.elapsed())
+    }
+
+    /// Asks an endpoint unless all lines that it could give are there. Whoever is in `also_ask` is
+    /// asked and not waited for.
+    fn ask_in_round(&mut self, endpoint: usize, attempt: &Attempt, awaited: &mut Vec<usize>) {
+        let has_line = |key| attempt.lines.iter().any(|line| line.key() == key);
+        if self.panel.behind(endpoint).all(|member| has_line(&member.key)) {
+            return;
+        }
+        self.ask(endpoint, &attempt.about, true);
+        if self.panel.endpoints[endpoint].awaited {
+            awaited.push(endpoint);
+        }
     }
 
     /// Publishes what the round came to, or keeps it for the next one.
@@ -121,9 +132,9 @@ impl Cosigner {
             (false, false) => RoundOutcome::NoQuorum,
         };
         self.shared.metrics.round(outcome, took);
-        self.say(outcome);
         if outcome == RoundOutcome::NoQuorum {
             self.failed = Some(attempt);
+            self.say(outcome);
             return self.save_sizes();
         }
         // After a refresh the older lines of those who did not answer stay on the note.
@@ -231,7 +242,8 @@ impl Cosigner {
     ) -> Vec<CosignedLine> {
         let counted = self.count_lines(endpoint, about, lines);
         if counted.is_empty() {
-            self.down(endpoint, "it answers 200 without a line that counts".into());
+            let reason = "it answers without a line that counts: its own, over this head, of now";
+            self.down(endpoint, reason.into());
             return counted;
         }
         let size = about.tree().size;

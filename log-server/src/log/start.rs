@@ -45,7 +45,7 @@ impl Log {
         metrics: LogMetrics,
         surroundings: Surroundings,
     ) -> Result<Self, Shut> {
-        check_policy(&parts)?;
+        check_before(&parts)?;
         let past = Past::load(&parts)?;
         let alone = parts.settings.witnesses.policy.witnesses().is_empty()
             && past.policy.witnesses().is_empty();
@@ -107,17 +107,18 @@ impl Log {
     }
 }
 
-/// What must hold before a log with this policy may sign, and what its operator should know.
-fn check_policy(parts: &Parts) -> Result<(), Shut> {
+/// What must hold before a log may sign, and what its operator should know.
+fn check_before(parts: &Parts) -> Result<(), Shut> {
     if let Some(evidence) = convicted(&parts.evidence).map_err(unreadable)? {
         return Err(Shut::Convicted(evidence));
     }
-    let witnesses = &parts.settings.witnesses;
+    let settings = &parts.settings;
+    let witnesses = &settings.witnesses;
     let of_this_log = witnesses.check_log_key(&parts.signer.verifier_key());
     of_this_log.map_err(|error| Shut::File(error.to_string()))?;
     if !witnesses.policy.is_none() && witnesses.policy.quorum_arithmetic().disjoint_quorums {
         tracing::warn!(
-            log = parts.settings.name,
+            log = settings.name,
             "two quorums of the witness policy can be disjoint: it does not keep this log from \
              showing two histories"
         );

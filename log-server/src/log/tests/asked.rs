@@ -140,6 +140,40 @@ async fn two_copies_that_share_witnesses_only_cannot_both_go_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_copy_that_was_overtaken_ends_and_stays_shut_until_it_has_the_newest_store() {
+    let (first, second) = (Disk::new(), Disk::new());
+    let stubs = three(&first);
+    let settings = two_of(&stubs);
+    let (one, two) = (first.start_witnessed(&settings), second.start_witnessed(&settings));
+    one.until("published", |process| process.shown_size() == Some(0)).await;
+    two.until("published", |process| process.shown_size() == Some(0)).await;
+    for text in ["a", "b", "c"] {
+        one.add(text).await.unwrap();
+    }
+    let up = |_: &Process| stubs.iter().all(|stub| stub.memory().head == Some(first.head().tree));
+    one.until("all have seen it", up).await;
+    assert!(two.add("a").await.is_err());
+    two.until("fatal", |process| !process.fatals().is_empty()).await;
+    two.stop();
+    assert_eq!(kept(&second), ["ours-1.note", "theirs-3.note"], "no two histories: no evidence");
+
+    // No witness has to be there for that.
+    stubs.iter().for_each(Stub::is_down);
+    let again = second.start_witnessed(&settings);
+    let why = shut_by(&again).await;
+    assert!(why.contains("this log's key signed over 3:"), "{why}");
+    again.stop();
+    // With the leaves that it lacked, its history is that of the note.
+    let evidence = second.dir.path().join("evidence");
+    std::fs::rename(&evidence, first.dir.path().join("evidence")).unwrap();
+    assert_eq!(one.stop(), Vec::<String>::new());
+    stubs.iter().for_each(|stub| stub.is(Mood::Honest));
+    let newest = first.start_witnessed(&settings);
+    newest.until_open().await;
+    newest.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_witness_that_lost_its_state_is_no_answer() {
     let (disk, stubs) = grown(&["a", "b"]).await;
     let kept: Vec<Memory> = stubs.iter().map(Stub::memory).collect();

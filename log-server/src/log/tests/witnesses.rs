@@ -123,19 +123,32 @@ async fn without_its_quorum_a_log_answers_nobody_and_later_finds_what_it_refused
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_note_is_durable_before_it_is_visible() {
-    let disk = Disk::new();
-    let stubs = three(&disk);
-    let process = disk.start_witnessed(&two_of(&stubs));
-    process.until("published", |process| process.shown_size() == Some(0)).await;
-    process.store.fail(Operation::PutNote, 1, Outcome::NotPersisted);
-    assert!(process.add("a").await.is_err());
-    assert_eq!(process.shown_size(), Some(0));
-    let fatals = process.stop();
-    assert!(matches!(&*fatals, [one] if one.contains("the store")), "{fatals:?}");
+    for (outcome, durable) in [(Outcome::NotPersisted, 0), (Outcome::Persisted, 1)] {
+        let disk = Disk::new();
+        let stubs = three(&disk);
+        let process = disk.start_witnessed(&two_of(&stubs));
+        let all = |process: &Process| {
+            process.statuses().iter().all(|status| status.0 == WitnessState::Ok)
+                && process.shown_size() == Some(0)
+                && process.published().note().lines().count() == 4 + 4
+        };
+        process.until("published with all lines", all).await;
+        process.store.fail(Operation::PutNote, 1, outcome);
+        assert!(process.add("a").await.is_err());
+        assert_eq!(process.shown_size(), Some(0));
+        let fatals = process.stop();
+        assert!(matches!(&*fatals, [one] if one.contains("the store")), "{fatals:?}");
 
-    let process = disk.start_witnessed(&two_of(&stubs));
-    process.until("published", |process| process.shown_size() == Some(1)).await;
-    assert!(process.add("a").await.unwrap().duplicate);
+        // The next start shows at once what is durable, and the head after its round.
+        stubs.iter().for_each(Stub::is_down);
+        let process = disk.start_witnessed(&two_of(&stubs));
+        assert_eq!(process.shown_size(), Some(durable), "{outcome:?}");
+        stubs.iter().for_each(|stub| stub.is(Mood::Honest));
+        process.until("published", |process| process.shown_size() == Some(1)).await;
+        process.until_open().await;
+        assert!(process.add("a").await.unwrap().duplicate);
+        assert_eq!(process.stop(), Vec::<String>::new());
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
