@@ -15,15 +15,16 @@ use crate::failure::Failure;
 use crate::files::{self, SMALL_FILE_BYTES_MAX};
 use crate::output::Printable;
 
-/// How far in the future a cosignature may be dated before its age counts as unknown: clocks of
-/// honest parties differ by less.
+/// How far in the future a cosignature may be dated and still count: clocks of honest parties
+/// differ by less.
 pub const CLOCK_SKEW_S_MAX: u64 = 300;
 
 /// Which witnesses must have cosigned, as options of a command.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct PolicyArgs {
     /// The witnesses that must have cosigned the checkpoint: a tlog-policy file. If it names
-    /// logs, the log must be one of them.
+    /// logs, the log must be one of them. A cosignature that is dated more than five minutes
+    /// ahead of this machine's clock never counts.
     #[arg(long, value_name = "POLICY")]
     pub witness_policy: Option<PathBuf>,
     /// Count only cosignatures of at most that age, in seconds.
@@ -83,7 +84,8 @@ impl Witnessed {
 
 impl WitnessDemand {
     /// Whether the note, which `key` signed for the log `origin`, is of a log of the policy and
-    /// has its quorum. Gives every witness of the policy that cosigned, old cosignatures included.
+    /// has its quorum. Gives every witness of the policy that cosigned, old cosignatures included,
+    /// but none that is dated further in the future than clocks differ.
     ///
     /// # Errors
     /// [`WitnessRefusal`] says what is missing.
@@ -96,7 +98,11 @@ impl WitnessDemand {
         if !is_listed(&self.policy, note, origin, key) {
             return Err(WitnessRefusal::OtherLog(origin.clone()));
         }
-        let cosigned = self.policy.cosigned(note);
+        let is_past = |(_, cosignature): &(&PolicyWitness, Cosignature)| {
+            is_fresh(cosignature.time_s(), self.now_s, u64::MAX)
+        };
+        let (cosigned, future): (Vec<_>, Vec<_>) =
+            self.policy.cosigned(note).into_iter().partition(is_past);
         let holds = |fresh: &dyn Fn(&Cosignature) -> bool| {
             self.policy.holds(|witness| {
                 let counts = |(by, cosignature): &(&PolicyWitness, Cosignature)| {
@@ -106,13 +112,7 @@ impl WitnessDemand {
             })
         };
         if !holds(&|_| true) {
-            let has = |witness: &&PolicyWitness| cosigned.iter().any(|(by, _)| by == witness);
-            let names = |witnesses: Vec<&PolicyWitness>| {
-                let names: Vec<&str> = witnesses.iter().map(|w| w.name.as_str()).collect();
-                if names.is_empty() { "nobody".to_owned() } else { names.join(", ") }
-            };
-            let (by, without) = self.policy.witnesses().iter().partition::<Vec<_>, _>(has);
-            return Err(WitnessRefusal::Quorum { by: names(by), without: names(without) });
+            return Err(self.lacks_quorum(&cosigned, &future));
         }
         if let Some(age_s_max) = self.age_s_max
             && !self.policy.is_none()
@@ -127,6 +127,28 @@ impl WitnessDemand {
             time_s: cosignature.time_s(),
         };
         Ok(cosigned.into_iter().map(witnessed).collect())
+    }
+
+    /// Names those whose cosignatures count, and those whose are missing or of the future.
+    fn lacks_quorum(
+        &self,
+        cosigned: &[(&PolicyWitness, Cosignature)],
+        future: &[(&PolicyWitness, Cosignature)],
+    ) -> WitnessRefusal {
+        let has = |witness: &&PolicyWitness| cosigned.iter().any(|(by, _)| by == witness);
+        let (by, without) = self.policy.witnesses().iter().partition::<Vec<_>, _>(has);
+        let name = |witness: &PolicyWitness| {
+            let dated = future.iter().find(|(by, _)| *by == witness);
+            dated.map_or_else(
+                || witness.name.clone(),
+                |(_, late)| format!("{} (dated {})", witness.name, show_time(late.time_s())),
+            )
+        };
+        let names = |witnesses: Vec<&PolicyWitness>| {
+            let names: Vec<String> = witnesses.into_iter().map(name).collect();
+            if names.is_empty() { "nobody".to_owned() } else { names.join(", ") }
+        };
+        WitnessRefusal::Quorum { by: names(by), without: names(without) }
     }
 }
 
@@ -259,7 +281,7 @@ pub enum WitnessRefusal {
     Quorum {
         /// The witnesses that cosigned.
         by: String,
-        /// Those that did not.
+        /// Those that did not, and those whose cosignature is of the future, with its time.
         without: String,
     },
     /// Enough cosigned, but too long ago.

@@ -10,6 +10,7 @@ use std::time::Duration;
 use log_core::cosignature::Cosignature;
 use log_core::policy::PolicyWitness;
 use log_core::{NoteSignature, SignedNote, TreeHead, VerifierKey};
+use reqwest::Url;
 use serde_json::{Value, json};
 
 use super::Audited;
@@ -72,6 +73,21 @@ impl Shown {
         let cosignatures = cosignatures.collect();
         let note = verified_lines(&note, audited, &cosigned).map_err(|error| told(&error))?;
         Ok(Self { source, head: checkpoint.head, note, cosignatures })
+    }
+
+    /// The witnesses of the policy whose lines are here and may be those of whoever showed the
+    /// head: for a URL that the policy has, only its own.
+    pub fn own_witnesses<'p>(&self, audited: &'p Audited) -> Vec<&'p PolicyWitness> {
+        let Source::Witness(url) = &self.source else {
+            return Vec::new();
+        };
+        let witnesses = audited.policy.witnesses();
+        let is_known = witnesses.iter().any(|witness| is_at(witness, url));
+        let has_line = |witness: &&PolicyWitness| {
+            let cosigned = self.cosignatures.iter().any(|cosigned| cosigned.name == witness.name);
+            cosigned && (!is_known || is_at(witness, url))
+        };
+        witnesses.iter().filter(has_line).collect()
     }
 
     /// As programs read it.
@@ -146,6 +162,7 @@ impl Readings {
             };
             asked.into_iter().map(join).collect()
         });
+        readings.undecided.extend(unasked(audited, witnesses, &results));
         for result in results {
             match result {
                 Ok(shown) => {
@@ -184,24 +201,58 @@ impl Readings {
     }
 }
 
+/// The witnesses of the policy that nobody was asked about. A URL that the policy does not have
+/// stands for the one witness whose lines it shows, and for none if they are of several.
+fn unasked(
+    audited: &Audited,
+    asked: &[(String, LogClient)],
+    answers: &[Result<Shown, String>],
+) -> Vec<String> {
+    let witnesses = audited.policy.witnesses();
+    let shows = |witness: &PolicyWitness, shown: &Shown| {
+        let known = shown.own_witnesses(audited);
+        let names = known.iter().map(|known| known.key.name());
+        known.contains(&witness) && names.clone().all(|name| name == witness.key.name())
+    };
+    let was_asked = |witness: &PolicyWitness| {
+        asked.iter().any(|(url, _)| is_at(witness, url))
+            || answers.iter().flatten().any(|shown| shows(witness, shown))
+    };
+    let missing = witnesses.iter().filter(|witness| !was_asked(witness));
+    let told = |witness: &PolicyWitness| {
+        let why = match &witness.url {
+            None => "the policy has no URL for it; give --witness",
+            Some(_) => "no --witness is its URL, and no other URL shows its lines alone",
+        };
+        format!("the witness {} of the policy was not asked: {why}", witness.name)
+    };
+    missing.map(told).collect()
+}
+
 /// A witness must show its own line: of a key that the policy has under this URL, or, for a URL
 /// that the policy does not have, of any witness of the policy.
 fn lacks_own_line(shown: &Shown, audited: &Audited) -> Option<String> {
-    let Source::Witness(url) = &shown.source else {
-        return None;
-    };
-    let trimmed = url.trim_end_matches('/');
-    let here = |witness: &&PolicyWitness| {
-        witness.url.as_deref().is_some_and(|url| url.trim_end_matches('/') == trimmed)
-    };
-    let witnesses = audited.policy.witnesses();
-    let known: Vec<_> = witnesses.iter().filter(here).collect();
-    let own = |cosigned: &Witnessed| {
-        known.is_empty() || known.iter().any(|witness| witness.name == cosigned.name)
-    };
     // Without a single witness in the policy nobody can tell whose line it should be.
-    let told = witnesses.is_empty() || shown.cosignatures.iter().any(own);
+    let told = audited.policy.witnesses().is_empty() || !shown.own_witnesses(audited).is_empty();
     (!told).then(|| format!("{}: the head lacks a valid line of that witness", shown.source))
+}
+
+/// Whether the policy has the witness under this URL.
+fn is_at(witness: &PolicyWitness, url: &str) -> bool {
+    let trimmed = |url: &str| without_credentials(url).trim_end_matches('/').to_owned();
+    witness.url.as_deref().is_some_and(|there| trimmed(there) == trimmed(url))
+}
+
+/// The URL as it may be shown, also in evidence that is made public.
+pub fn without_credentials(url: &str) -> String {
+    let Ok(mut parsed) = Url::parse(url) else {
+        return url.to_owned();
+    };
+    if parsed.username().is_empty() && parsed.password().is_none() {
+        return url.to_owned();
+    }
+    let stripped = parsed.set_password(None).and_then(|()| parsed.set_username(""));
+    stripped.map_or_else(|()| "of a secret URL".to_owned(), |()| parsed.to_string())
 }
 
 fn with_causes(source: &Source, error: &dyn std::error::Error) -> String {

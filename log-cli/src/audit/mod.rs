@@ -18,7 +18,7 @@ use log_core::{Origin, VerifierKey};
 use crate::audit::compare::Compared;
 use crate::audit::heads::{Readings, Shown, Source};
 use crate::files;
-use crate::witnessed::{WitnessDemand, now_s, show_time};
+use crate::witnessed::{WitnessDemand, is_fresh, now_s, show_time};
 
 /// Whose heads are compared, and whose word counts.
 #[derive(Clone, Debug)]
@@ -38,7 +38,7 @@ pub struct Report {
     pub heads: Vec<Shown>,
     /// Who signed two histories.
     pub convictions: Vec<Conviction>,
-    /// What the log's checkpoint lacks in witnesses.
+    /// What is older than it should be, or lacks the witnesses that it should have.
     pub stale: Vec<String>,
     /// What could not be told, with the reason.
     pub undecided: Vec<String>,
@@ -69,7 +69,10 @@ impl Audited {
     pub fn judge(&self, readings: Readings, age_s_max: u64, directory: &Path) -> Report {
         let Readings { shown, undecided, client } = readings;
         let mut report = Report { undecided, ..Report::default() };
-        self.check_witnesses(&shown, age_s_max, &mut report);
+        self.check_freshness(&shown, age_s_max, &mut report);
+        if let [alone] = shown.as_slice() {
+            report.undecided.push(format!("{} alone showed a head", alone.source));
+        }
         let compared = self.compare(&shown, &client);
         let Compared { accusations, undecided, newest } = compared;
         report.undecided.extend(undecided);
@@ -87,32 +90,34 @@ impl Audited {
         report
     }
 
-    /// Whether the log's own checkpoint has its quorum, and a fresh one.
-    fn check_witnesses(&self, shown: &[Shown], age_s_max: u64, report: &mut Report) {
-        let Some(log) = shown.iter().find(|shown| shown.source == Source::Log) else {
-            return;
-        };
-        if let Some(last) = shown.iter().find(|shown| shown.source == Source::LastTime)
+    /// Whether the log's own checkpoint has its quorum, and a fresh one, and is no smaller than
+    /// what was seen before; and whether what each witness shows is fresh.
+    fn check_freshness(&self, shown: &[Shown], age_s_max: u64, report: &mut Report) {
+        let now_s = now_s();
+        let log = shown.iter().find(|shown| shown.source == Source::Log);
+        if let Some(log) = log {
+            let demand =
+                WitnessDemand { policy: self.policy.clone(), age_s_max: Some(age_s_max), now_s };
+            let key = self.keys.first().expect("invariant: an audited log has a key");
+            if let Err(refusal) = demand.check(&log.note, &self.origin, key) {
+                report.stale.push(refusal.to_string());
+            }
+        }
+        let last = shown.iter().find(|shown| shown.source == Source::LastTime);
+        if let (Some(log), Some(last)) = (log, last)
             && last.head.size > log.head.size
         {
             let (now, then) = (log.head.size, last.head.size);
-            report.remarks.push(format!("the log shows size {now}, last time it showed {then}"));
+            report.stale.push(format!("the log shows size {now}, the last audit saw size {then}"));
         }
-        let now_s = now_s();
-        let demand =
-            WitnessDemand { policy: self.policy.clone(), age_s_max: Some(age_s_max), now_s };
-        let key = self.keys.first().expect("invariant: an audited log has a key");
-        match demand.check(&log.note, &self.origin, key) {
-            Ok(_) => {}
-            Err(refusal) => report.stale.push(refusal.to_string()),
-        }
-        for Shown { source, cosignatures, .. } in shown {
-            let newest = cosignatures.iter().map(|cosigned| cosigned.time_s).max();
-            if let (Source::Witness(_), Some(time_s)) = (source, newest)
-                && !crate::witnessed::is_fresh(time_s, now_s, age_s_max)
-            {
-                let time = show_time(time_s);
-                report.remarks.push(format!("{source} shows a cosignature of {time}"));
+        for shown in shown {
+            let own = shown.own_witnesses(self);
+            let is_own = |name: &str| own.iter().any(|witness| witness.name == name);
+            let cosigned = shown.cosignatures.iter().filter(|cosigned| is_own(&cosigned.name));
+            let Some(time_s) = cosigned.map(|cosigned| cosigned.time_s).max() else { continue };
+            if !is_fresh(time_s, now_s, age_s_max) {
+                let (source, time) = (&shown.source, show_time(time_s));
+                report.stale.push(format!("{source} shows a cosignature of {time}"));
             }
         }
     }
@@ -160,5 +165,15 @@ fn comments(accusation: &compare::Accusation, shown: &[Shown]) -> Vec<String> {
     });
     let mut lines = vec![format!("collected by cairn audit at {}", show_time(now_s()))];
     lines.extend(seen);
+    if let (Some((prefix, _)), [first, second]) =
+        (accusation.evidence.prefix(), accusation.evidence.checkpoints())
+    {
+        let (m, n, signed) = (first.head.size, second.head.size, first.head.root_hash);
+        lines.push(format!(
+            "the first {m} leaves of the tree of size {n} have the root {}, but {} was signed",
+            prefix.to_base64(),
+            signed.to_base64()
+        ));
+    }
     lines
 }

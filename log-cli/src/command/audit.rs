@@ -4,10 +4,9 @@ use std::path::PathBuf;
 
 use log_core::policy::WitnessPolicy;
 use log_core::{KeyName, Origin, VerifierKey};
-use reqwest::Url;
 use serde_json::{Value, json};
 
-use crate::audit::heads::{Readings, Shown, Source};
+use crate::audit::heads::{Readings, Shown, Source, without_credentials};
 use crate::audit::state::State;
 use crate::audit::{Audited, Conviction, Report};
 use crate::client::LogClient;
@@ -21,12 +20,23 @@ use crate::witnessed::{cosigned_by, log_keys, read_policy};
 /// to an hour late.
 const AGE_S_MAX: u64 = 3_600;
 
+/// What the exit codes mean, in the help.
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  the log and every witness of the policy showed a head, all heads are of one
+     history, and what they show is fresh
+  1  somebody is convicted, with a file of evidence; or, without that, something is
+     stale: the log's checkpoint lacks its quorum or has an old one, the log is
+     smaller than at the last audit, or a witness shows an old cosignature
+  2  the command line makes no sense
+  3  could not tell: a witness of the policy was not asked or does not answer, one
+     head alone was shown and there was nothing to compare it with, tiles are
+     missing, or there is a suspicion without proof. So ends the first audit of a
+     log without witnesses; with --state the next one can compare";
+
 /// Arguments of `cairn audit`.
-///
-/// Exit codes: 0 consistent, cosigned and fresh; 1 somebody is convicted, or the log's checkpoint
-/// lacks its quorum or has an old one; 3 could not tell, because somebody does not answer, tiles
-/// are missing, or there is a suspicion without proof.
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXIT_CODES)]
 pub struct AuditArgs {
     /// The URL of the server, or the prefix of the log's tiles.
     #[arg(long)]
@@ -37,7 +47,7 @@ pub struct AuditArgs {
     /// The witnesses of the log: a tlog-policy file.
     #[arg(long, value_name = "POLICY")]
     pub policy: PathBuf,
-    /// The monitoring prefixes of witnesses; by default the URLs in the policy.
+    /// The monitoring prefixes of all witnesses; by default the URLs in the policy.
     #[arg(long, value_name = "URL", num_args = 1..)]
     pub witness: Vec<String>,
     /// The verifier key of the log, or a file that holds it, if the policy names no log.
@@ -46,13 +56,15 @@ pub struct AuditArgs {
     /// The origin of the log, if the policy names several, or if it is not the name of its key.
     #[arg(long)]
     pub origin: Option<String>,
-    /// Where the newest head is remembered from audit to audit. Not for two audits at a time.
+    /// Where the newest head is remembered from audit to audit, to be compared with what the log
+    /// and the witnesses show then. Not for two audits at a time.
     #[arg(long, value_name = "FILE")]
     pub state: Option<PathBuf>,
     /// Where evidence goes, in files `ID.tlog-evidence`.
     #[arg(long, value_name = "DIR", default_value = ".")]
     pub evidence_dir: PathBuf,
-    /// Oldest cosignatures, in seconds, that make the log's checkpoint a fresh one.
+    /// Oldest cosignatures, in seconds, that make the log's checkpoint and what a witness shows
+    /// fresh.
     #[arg(long, value_name = "N", default_value_t = AGE_S_MAX)]
     pub age_max_s: u64,
 }
@@ -80,10 +92,8 @@ pub fn run(args: &AuditArgs) -> Result<Answer, Failure> {
     };
     let readings = Readings::collect(&audited, client, &witnesses, last);
     let mut report = audited.judge(readings, args.age_max_s, &args.evidence_dir);
-    if witnesses.is_empty() {
-        report
-            .remarks
-            .push("no witness was asked: neither --witness nor the policy has a URL".into());
+    if witnesses.is_empty() && audited.policy.witnesses().is_empty() {
+        report.remarks.push("the log has no witnesses: only its past speaks against it".into());
     }
     let answer = answer(&audited.origin, &report);
     let remembered = match (state, report.newest) {
@@ -163,18 +173,6 @@ fn witnesses(
         }
     }
     Ok(witnesses)
-}
-
-/// The URL as it may be shown, also in evidence that is made public.
-fn without_credentials(url: &str) -> String {
-    let Ok(mut parsed) = Url::parse(url) else {
-        return url.to_owned();
-    };
-    if parsed.username().is_empty() && parsed.password().is_none() {
-        return url.to_owned();
-    }
-    let stripped = parsed.set_password(None).and_then(|()| parsed.set_username(""));
-    stripped.map_or_else(|()| "of a secret URL".to_owned(), |()| parsed.to_string())
 }
 
 fn answer(origin: &Origin, report: &Report) -> Answer {

@@ -15,6 +15,10 @@ pub enum PolicyCommand {
     /// Reads a policy and counts: how many witnesses must collude with the log before it can show
     /// two histories, and how many must fail before it can publish nothing.
     ///
+    /// Keys with one key name or one URL are keys of one witness. It counts once, and the numbers
+    /// are never too large; if its keys are not joined by an `any` group, they may be too small,
+    /// and the report names those keys.
+    ///
     /// Exit code 1 if the file is no policy, and also if under it the log could show two
     /// histories without the help of any witness: no quorum is asked for, or two quorums can be
     /// disjoint.
@@ -64,6 +68,15 @@ fn text(policy: &WitnessPolicy, arithmetic: Option<&QuorumArithmetic>) -> String
     let quorum =
         quorum.lines().filter(|line| line.starts_with("group ") || line.starts_with("quorum "));
     lines.extend(quorum.map(|line| Printable(line).to_string()));
+    for keys in policy.repeated_witnesses() {
+        let names: Vec<_> = keys.iter().map(|witness| witness.name.as_str()).collect();
+        let names = names.join(", ");
+        lines.push(format!(
+            "warning: {} are keys of one witness, which has a vote for each; it counts once here, \
+             and an `any` group of its keys would say so",
+            Printable(&names)
+        ));
+    }
     if let Some(arithmetic) = arithmetic {
         let (fork, stop) = (arithmetic.faults_to_fork, arithmetic.failures_to_stop);
         lines.push(format!("to show two histories the log needs {} to collude", count(fork)));
@@ -85,10 +98,14 @@ fn to_json(policy: &WitnessPolicy, arithmetic: Option<&QuorumArithmetic>) -> Val
             "url": witness.url,
         })
     });
+    let repeated = policy.repeated_witnesses().into_iter();
+    let repeated = repeated
+        .map(|keys| keys.into_iter().map(|witness| witness.name.clone()).collect::<Vec<_>>());
     json!({
         "logs": logs.map(|log| log.key.to_string()).collect::<Vec<_>>(),
         "witnesses": witnesses.collect::<Vec<_>>(),
         "policy": policy.to_string(),
+        "repeatedWitnesses": repeated.collect::<Vec<_>>(),
         "faultsToFork": arithmetic.map_or(0, |arithmetic| arithmetic.faults_to_fork),
         "failuresToStop": arithmetic.map(|arithmetic| arithmetic.failures_to_stop),
         "disjointQuorums": arithmetic.is_none_or(|arithmetic| arithmetic.disjoint_quorums),

@@ -1,6 +1,8 @@
 //! `cairn submit`: signs a file, logs the signature, and keeps what the log answered.
 //!
-//! Nothing is written before the answer was verified.
+//! Nothing is written before the answer was verified. What is written although the command fails:
+//! a bundle whose checkpoint lacks the quorum that was asked for. The signature is in the log by
+//! then, for ever, and the bundle is the only way to find it again.
 
 use std::path::PathBuf;
 
@@ -27,9 +29,16 @@ use crate::protojson::Bytes;
 use crate::signer::Signer;
 use crate::timestamp;
 use crate::trusted_root::{TRUSTED_ROOT_BYTES_MAX, TrustedRoot};
+use crate::witnessed::{PolicyArgs, Witnessed, cosigned_by};
+
+/// What is not obvious of the exit code, in the help.
+const WITHOUT_QUORUM: &str = "\
+If the checkpoint of the log's answer lacks the quorum of --witness-policy, the exit code
+is 1. The signature is in the log all the same, and the bundle and the proof are written.";
 
 /// Arguments of `cairn submit`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = WITHOUT_QUORUM)]
 pub struct SubmitArgs {
     /// The URL of the Rekor v2 log.
     #[arg(long)]
@@ -55,6 +64,9 @@ pub struct SubmitArgs {
     /// Which logs and timestamp authorities are believed (trusted_root.json).
     #[arg(long, value_name = "ROOT")]
     pub trusted_root: Option<PathBuf>,
+    /// Who must have cosigned the checkpoint of the answer.
+    #[command(flatten)]
+    pub witnesses: PolicyArgs,
     /// The file to sign.
     pub file: PathBuf,
 }
@@ -63,6 +75,11 @@ pub struct SubmitArgs {
 pub fn run(args: &SubmitArgs) -> Result<Answer, Failure> {
     let client = LogClient::new(&args.url).map_err(|error| Failure::Usage(error.to_string()))?;
     let trust = Trust::read(args)?;
+    let demand = args.witnesses.demand()?;
+    if demand.is_some() && matches!(trust, Trust::None) {
+        let usage = "--witness-policy needs --log-vkey or --trusted-root";
+        return Err(Failure::Usage(usage.to_owned()));
+    }
     let signed = Signed::new(args)?;
     let timestamp = match &args.timestamp_url {
         Some(url) => Some(signed.timestamp(url, &trust)?),
@@ -71,7 +88,12 @@ pub fn run(args: &SubmitArgs) -> Result<Answer, Failure> {
     let answer = client.create_entry(&signed.request()).map_err(not_logged)?;
     let entry: LogEntry = serde_json::from_slice(&answer)
         .map_err(|error| Failure::no(format!("the log's answer is not an entry: {error}")))?;
-    let included = trust.verify(&entry, &signed.leaf)?;
+    let log = trust.log(&entry)?;
+    let included = verify(&entry, &signed.leaf, log.as_ref())?;
+    let witnessed = demand
+        .as_ref()
+        .zip(log.as_ref())
+        .map(|(demand, log)| demand.check(&included.note, &included.checkpoint.origin, &log.key));
     let proof = tlog_proof(&entry, &signed.leaf)?;
     let bundle = signed.bundle(entry, timestamp).to_json();
     files::write(&args.bundle, bundle.as_bytes())?;
@@ -81,19 +103,34 @@ pub fn run(args: &SubmitArgs) -> Result<Answer, Failure> {
     if matches!(trust, Trust::None) {
         eprintln!("cairn: the log's signature was not verified; give --log-vkey or --trusted-root");
     }
+    let answer = describe(args, &included, log.is_some());
+    Ok(match witnessed {
+        None => answer,
+        Some(Err(refusal)) => answer.but(Failure::no(refusal)),
+        Some(Ok(witnesses)) => with_witnesses(answer, &witnesses),
+    })
+}
+
+fn describe(args: &SubmitArgs, included: &Included, is_verified: bool) -> Answer {
     let head = included.checkpoint.head;
-    let (index, origin) = (included.index, included.checkpoint.origin);
-    Ok(Answer::new(
+    let (index, origin) = (included.index, &included.checkpoint.origin);
+    Answer::new(
         format!("logged as entry {index} of {origin}; wrote {}", args.bundle.display()),
         json!({
             "log": origin.as_str(),
             "index": index.get(),
             "treeSize": head.size.get(),
             "rootHash": head.root_hash.to_base64(),
-            "signatureVerified": !matches!(trust, Trust::None),
+            "signatureVerified": is_verified,
             "bundle": args.bundle.display().to_string(),
         }),
-    ))
+    )
+}
+
+fn with_witnesses(mut answer: Answer, witnesses: &[Witnessed]) -> Answer {
+    answer.text.push_str(&cosigned_by(witnesses));
+    answer.json["witnesses"] = witnesses.iter().map(Witnessed::to_json).collect();
+    answer
 }
 
 /// A file's signature and the entry that it becomes.
@@ -224,14 +261,10 @@ impl Trust {
         Ok(Self::Log(Box::new(LogTrust { origin, key })))
     }
 
-    /// The entry must be the one that was sent, with a proof that leads to the log's checkpoint.
-    fn verify(&self, entry: &LogEntry, leaf: &Leaf) -> Result<Included, Failure> {
-        let kind = &entry.kind_version;
-        if (kind.kind.as_str(), kind.version.as_str()) != (HashedRekord::KIND, "0.0.2") {
-            return Err(Failure::no("the log answered with an entry of another kind"));
-        }
+    /// The log that the answer says that it is of; `None` if there is nothing to verify it with.
+    fn log(&self, entry: &LogEntry) -> Result<Option<LogTrust>, Failure> {
         let log = match self {
-            Self::None => return entry.verify_unsigned(leaf).map_err(Failure::no),
+            Self::None => return Ok(None),
             Self::Log(log) => LogTrust::clone(log),
             Self::Root(root) => {
                 let log = root.log(&entry.log_id.key_id.0).map_err(Failure::undecided)?;
@@ -242,7 +275,19 @@ impl Trust {
         if entry.log_id.key_id.0 != log.key.full_id_hash().as_bytes() {
             return Err(Failure::no("the log answered with the id of another log"));
         }
-        entry.verify(leaf, &log.origin, &log.key).map_err(Failure::no)
+        Ok(Some(log))
+    }
+}
+
+/// The entry must be the one that was sent, with a proof that leads to the log's checkpoint.
+fn verify(entry: &LogEntry, leaf: &Leaf, log: Option<&LogTrust>) -> Result<Included, Failure> {
+    let kind = &entry.kind_version;
+    if (kind.kind.as_str(), kind.version.as_str()) != (HashedRekord::KIND, "0.0.2") {
+        return Err(Failure::no("the log answered with an entry of another kind"));
+    }
+    match log {
+        None => entry.verify_unsigned(leaf).map_err(Failure::no),
+        Some(log) => entry.verify(leaf, &log.origin, &log.key).map_err(Failure::no),
     }
 }
 

@@ -139,14 +139,16 @@ fn the_newest_head_is_remembered_and_never_given_up() {
     // The log shows an older checkpoint; the tiles of the newer one are still there.
     let older = cosigned(&log.checkpoint(300), &[(1, earlier), (2, earlier)]);
     scene.log.put("checkpoint", older.into_bytes());
-    let (_, report) = scene.audit(0, " --state state");
+    let (stderr, report) = scene.audit(1, " --state state");
     assert_eq!(report["heads"][3]["source"], "lastTime");
-    assert_eq!(report["remarks"].as_array().unwrap().len(), 1);
+    assert_eq!(stderr, "cairn: stale: the log shows size 300, the last audit saw size 700\n");
+    assert_eq!((&report["consistent"], &report["fresh"]), (&json!(true), &json!(false)));
     assert!(state() == at_700);
     // Then they are gone: nobody can tell what became of them.
     scene.show(&TestLog::with_leaves(ORIGIN, 300), earlier);
-    let (stderr, _) = scene.audit(3, " --state state");
-    assert!(stderr.contains("the tiles of size 700 of the last audit"), "{stderr}");
+    let (_, report) = scene.audit(1, " --state state");
+    let undecided = report["undecided"][0].as_str().unwrap();
+    assert!(undecided.starts_with("the tiles of size 700 of the last audit"), "{undecided}");
     assert!(state() == at_700);
     // And then there is another history, which the remembered head convicts.
     scene.show(&TestLog::forked(ORIGIN, 699, 900), now_s());
@@ -165,8 +167,13 @@ fn a_fork_that_a_witness_has_seen_convicts_the_log() {
         scene.witness(2, &cosigned(&fork.checkpoint(of_witness), &[(2, now_s() - 9)]));
         // The same witness cosigned the log's checkpoint as well.
         let kinds = &["log-fork", "cosigner-fork"];
-        scene.convicts(" --state state", kinds);
+        let report = scene.convicts(" --state state", kinds);
         assert!(!scene.place.exists("state"));
+        if common > 0 && of_witness < log_size {
+            let file = report["convictions"][0]["evidence"].as_str().unwrap();
+            let said = format!("the first {of_witness} leaves of the tree of size {log_size} have");
+            assert!(file.contains(&said), "{file}");
+        }
         assert_eq!(scene.evidence_files(), 2);
         // Again: the same files.
         scene.convicts("", kinds);
@@ -246,6 +253,29 @@ fn old_future_and_missing_cosignatures_are_stale() {
     scene.log.put("checkpoint", cosigned(&log.checkpoint(10), &[(1, now_s())]).into_bytes());
     let (stderr, _) = scene.audit(1, "");
     assert!(stderr.contains("cosigned by w1, not by w2"), "{stderr}");
+}
+
+#[test]
+fn what_a_witness_shows_must_be_fresh_as_well() {
+    let log = TestLog::with_leaves(ORIGIN, 10);
+    let scene = Scene::new(&log);
+    for (time_s, more, code) in [
+        (now_s() - 3_000, "", 0),
+        (now_s() - 4_000, "", 1),
+        (now_s() - 4_000, " --age-max-s 5000", 0),
+        (now_s() + 4_000, "", 1),
+    ] {
+        // The line of another witness on what this one shows is not its own.
+        scene.witness(1, &cosigned(&log.checkpoint(9), &[(1, time_s), (2, now_s())]));
+        // A cosignature of the future goes back by itself; here it is of the log's own head.
+        if time_s > now_s() {
+            scene.witness(1, &cosigned(&log.checkpoint(10), &[(1, time_s)]));
+        }
+        let (stderr, report) = scene.audit(code, more);
+        assert_eq!((&report["consistent"], &report["fresh"]), (&json!(true), &json!(code == 0)));
+        let prefix = format!("cairn: stale: the witness {} shows", scene.witnesses[0].url);
+        assert_eq!(stderr.starts_with(&prefix), code == 1, "{stderr}");
+    }
 }
 
 #[test]

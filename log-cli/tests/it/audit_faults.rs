@@ -86,7 +86,7 @@ fn tiles_that_do_not_hash_convict_nobody() {
     for log in [&honest, &fork] {
         let scene = Scene::new(log);
         for number in [1, 2] {
-            let note = cosigned(&honest.checkpoint(200), &[(number, 1)]);
+            let note = cosigned(&honest.checkpoint(200), &[(number, now_s() - 9)]);
             scene.witness(number.into(), &note);
         }
         let paths: Vec<String> = scene.log.files.lock().unwrap().keys().cloned().collect();
@@ -241,10 +241,58 @@ fn a_log_without_witnesses_is_compared_with_its_past() {
     let log = TestLog::with_leaves(ORIGIN, 300);
     let scene = Scene::new(&log);
     scene.place.write("policy", format!("log {}\nquorum none\n", log.key()));
+    // One head has nothing to be compared with, now and without a state ever.
+    for more in ["", "", " --state state"] {
+        let (stderr, report) = scene.audit(3, more);
+        assert_eq!(stderr, "cairn: could not tell: the log alone showed a head\n");
+        assert_eq!(report["consistent"], false);
+    }
     let (_, report) = scene.audit(0, " --state state");
-    assert!(report["remarks"][0].as_str().unwrap().starts_with("no witness was asked"));
+    assert!(report["remarks"][0].as_str().unwrap().starts_with("the log has no witnesses"));
     scene.show(&TestLog::with_leaves(ORIGIN, 600), 1);
     scene.audit(0, " --state state");
     scene.show(&TestLog::forked(ORIGIN, 500, 700), 1);
     scene.convicts(" --state state", &["log-fork"]);
+}
+
+#[test]
+fn witnesses_that_nobody_asked_leave_the_question_open() {
+    let log = TestLog::with_leaves(ORIGIN, 300);
+    let scene = Scene::new(&log);
+    let urls = scene.witnesses.each_ref().map(|server| server.url.as_str());
+    let unasked = |code: i32, more: &str, expected: &[&str]| {
+        let (_, report) = scene.audit(code, more);
+        let undecided = report["undecided"].as_array().unwrap();
+        let name = |reason: &serde_json::Value| {
+            let reason = reason.as_str().unwrap().strip_prefix("the witness ")?;
+            Some(reason.split_once(" of the policy was not asked: ")?.0.to_owned())
+        };
+        assert_eq!(undecided.iter().filter_map(name).collect::<Vec<_>>(), expected, "{more}");
+        assert_eq!(undecided.is_empty(), code == 0);
+    };
+    unasked(0, &format!(" --witness {} {}", urls[0], urls[1]), &[]);
+    unasked(3, &format!(" --witness {}", urls[0]), &["w2"]);
+    unasked(3, &format!(" --witness {} {}/", urls[1], urls[1]), &["w1"]);
+    // In the policy one or both have no URL, and a third has none either.
+    let line = |number: u8| format!("witness w{number} {}", witness(number).verifier_key());
+    let start = format!("log {}\n{}", log.key(), line(1));
+    let end = "\ngroup g 1 w1 w2\nquorum g\n";
+    scene.place.write("policy", format!("{start} {}\n{}{end}", urls[0], line(2)));
+    unasked(3, "", &["w2"]);
+    unasked(0, &format!(" --witness {} {}", urls[0], urls[1]), &[]);
+    unasked(3, &format!(" --witness {}", urls[1]), &["w1"]);
+    scene.place.write("policy", format!("{start}\n{}\n{}{end}", line(2), line(3)));
+    unasked(3, "", &["w1", "w2", "w3"]);
+    unasked(3, &format!(" --witness {} {}", urls[0], urls[1]), &["w3"]);
+    // Whoever shows the lines of several is none of them for sure.
+    scene.witness(2, &cosigned(&log.checkpoint(300), &[(2, now_s()), (3, now_s())]));
+    unasked(3, &format!(" --witness {} {}", urls[0], urls[1]), &["w2", "w3"]);
+}
+
+#[test]
+fn the_help_says_what_each_exit_code_means() {
+    let help = Scene::new(&TestLog::with_leaves(ORIGIN, 1)).place.expect(0, "audit --help");
+    let (_, codes) = help.split_once("Exit codes:").unwrap();
+    let of_lines = codes.lines().filter_map(|line| line.strip_prefix("  ")?.chars().next());
+    assert_eq!(of_lines.filter(char::is_ascii_digit).collect::<String>(), "0123");
 }

@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use log_cli::witnessed::show_time;
 use log_core::entry::Verifier;
 use log_core::{SignedNote, TlogProof};
 use serde_json::{Value, json};
@@ -73,7 +74,7 @@ fn the_answer_names_the_witnesses() {
 }
 
 #[test]
-fn old_and_future_cosignatures_do_not_count_when_an_age_is_asked_for() {
+fn old_cosignatures_do_not_count_when_an_age_is_asked_for() {
     let now = now_s();
     for (by, code) in [
         (vec![(1, now - 50), (2, now - 60)], 0),
@@ -81,8 +82,6 @@ fn old_and_future_cosignatures_do_not_count_when_an_age_is_asked_for() {
         (vec![(1, now + 100), (2, now)], 0),
         (vec![(1, now), (2, now - 2_000)], 1),
         (vec![(1, now), (2, now - 2_000), (3, now)], 0),
-        (vec![(1, now), (2, now + 2_000)], 1),
-        (vec![(1, now), (2, i64::MAX as u64)], 1),
     ] {
         let (place, _) = logged(&by);
         for command in [BUNDLE, PROOF] {
@@ -90,6 +89,38 @@ fn old_and_future_cosignatures_do_not_count_when_an_age_is_asked_for() {
             place.expect(0, &command);
             let age = format!("{command} --cosignature-age-max-s 1000");
             assert_eq!(place.cairn(&age).status.code(), Some(code), "{by:?}");
+        }
+    }
+}
+
+#[test]
+fn cosignatures_of_the_future_never_count() {
+    let now = now_s();
+    for (by, code) in [
+        (vec![(1, now + 250), (2, now + 250)], 0),
+        (vec![(1, now), (2, now + 2_000)], 1),
+        (vec![(1, now), (2, i64::MAX as u64)], 1),
+        (vec![(1, now + 2_000), (2, now + 2_000), (3, now)], 1),
+        (vec![(1, now + 2_000), (2, now), (3, now)], 0),
+        // Whichever line comes first is the one of that witness.
+        (vec![(1, now), (2, now), (2, now + 2_000)], 0),
+    ] {
+        let (place, _) = logged(&by);
+        for command in [BUNDLE, PROOF] {
+            for age in ["", " --cosignature-age-max-s 9999999999"] {
+                let command = format!("{command} --witness-policy policy{age}");
+                let output = place.cairn(&format!("{command} --json"));
+                assert_eq!(output.status.code(), Some(code), "{by:?} {command}");
+                let answer = String::from_utf8(output.stdout).unwrap();
+                // One that does not count is not called a cosignature.
+                let later = show_time(now + 2_000);
+                let counted = code == 0 && answer.contains(&format!("\"time\":\"{later}\""));
+                assert!(!counted, "{answer}");
+                if by == [(1, now), (2, now + 2_000)] {
+                    let reason = format!("cosigned by w1, not by w2 (dated {later}), w3");
+                    assert!(answer.contains(&reason), "{answer}");
+                }
+            }
         }
     }
 }
@@ -207,6 +238,25 @@ fn the_check_of_a_policy_counts_faults_and_outages() {
     place.expect(2, "policy check");
 }
 
+#[test]
+fn the_check_of_a_policy_names_the_keys_of_one_witness() {
+    let place = Place::new();
+    let log = TestLog::new("localhost");
+    for (urls, repeated) in [
+        (["http://w1", "http://w1/", "http://w3"], json!([["w1", "w2"]])),
+        (["http://w1", "http://w2", "http://w3"], json!([])),
+    ] {
+        place.write("policy", policy(&[&log], &urls, 3));
+        let text = place.expect(0, "policy check policy");
+        let json: Value =
+            serde_json::from_str(&place.expect(0, "policy check policy --json")).unwrap();
+        assert_eq!(json["repeatedWitnesses"], repeated);
+        assert_eq!(json["faultsToFork"], 3 - repeated.as_array().unwrap().len());
+        let warns = text.contains("\nwarning: w1, w2 are keys of one witness");
+        assert_eq!(warns, json["faultsToFork"] == 2, "{text}");
+    }
+}
+
 fn listed(log: &TestLog, name: &str, personality: &str, policy: Option<&str>) -> Value {
     let key: [u8; 32] = log.key().public_key_bytes().try_into().unwrap();
     let mut row = json!({
@@ -311,4 +361,22 @@ fn a_submitted_proof_carries_the_cosignatures_of_the_answer() {
     place.expect(0, &format!("{submit} --tlog-proof proof --trusted-root root file"));
     place.expect(0, &format!("{PROOF} --witness-policy policy"));
     place.expect(0, &format!("{BUNDLE} --witness-policy policy"));
+    // The same, asked for at once.
+    place.write("vkey", log.key().to_string());
+    for trust in ["--trusted-root root", "--log-vkey vkey"] {
+        let ask = format!("{submit} {trust} --witness-policy policy --json file");
+        let answer: Value = serde_json::from_str(&place.expect(0, &ask)).unwrap();
+        assert_eq!(answer["witnesses"][1]["name"], "w3");
+    }
+    place.expect(2, &format!("{submit} --witness-policy policy file"));
+    // Too few: the entry is in the log all the same, so what belongs to it is kept.
+    let ask =
+        format!("submit --url {} --key key --bundle kept --tlog-proof kept-proof", server.url);
+    let ask = format!("{ask} --trusted-root root --witness-policy policy");
+    place.expect(1, &format!("{ask} --cosignature-age-max-s 60 file"));
+    assert!(place.exists("kept") && place.exists("kept-proof"));
+    place.write("policy", policy(&[&log], &URLS, 3));
+    let text = place.expect(1, &format!("{ask} file"));
+    assert!(text.starts_with("logged as entry 30 of localhost"), "{text}");
+    place.expect(0, &BUNDLE.replace("bundle bundle", "bundle kept"));
 }

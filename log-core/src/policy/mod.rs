@@ -7,8 +7,10 @@
 //! A name is a member of at most one group, so witnesses and groups form trees. Everything below is
 //! one pass over the groups in the order of the file: each refers only to what stands before it.
 
+mod arithmetic;
 mod file;
 
+pub use arithmetic::QuorumArithmetic;
 pub use file::{POLICY_BYTES_MAX, POLICY_LINES_MAX, PolicyError, PolicyFault};
 
 use crate::cosignature::Cosignature;
@@ -48,21 +50,6 @@ pub struct PolicyWitness {
     pub key: VerifierKey,
     /// Where checkpoints are submitted to it: it begins with `http://` or `https://`.
     pub url: Option<String>,
-}
-
-/// What a policy withstands. Each key counts as a witness of its own, except that the keys of an
-/// `any` group which share their key name or their URL are those of one witness and count once.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct QuorumArithmetic {
-    /// Fewest witnesses that must collude with the log to show two histories, each cosigned by a
-    /// quorum: the smallest overlap of two quorums. 0 for `quorum none`.
-    pub faults_to_fork: usize,
-    /// Fewest witnesses whose outage leaves no quorum. `usize::MAX` for `quorum none`, which no
-    /// outage stops.
-    pub failures_to_stop: usize,
-    /// Two quorums can have no witness in common, so that the log alone can fork:
-    /// `faults_to_fork` is 0.
-    pub disjoint_quorums: bool,
 }
 
 /// At least `threshold` of the members.
@@ -110,7 +97,8 @@ impl WitnessPolicy {
     /// holds. `counts` is asked once for each witness; the time is linear in the policy.
     pub fn holds(&self, counts: impl Fn(&PolicyWitness) -> bool) -> bool {
         let Some(quorum) = self.quorum else { return true };
-        self.fold(quorum, counts, |group, members| {
+        let witnesses: Vec<bool> = self.witnesses.iter().map(counts).collect();
+        self.fold(quorum, &witnesses, |group, members| {
             members.iter().filter(|holds| **holds).count() >= group.threshold
         })
     }
@@ -137,54 +125,14 @@ impl WitnessPolicy {
         cosigned
     }
 
-    /// How many witnesses must lie, and how many must be gone, before the policy fails. The numbers
-    /// are exact for any nesting, in linear time but for sorting the members of each group.
-    #[must_use]
-    pub fn quorum_arithmetic(&self) -> QuorumArithmetic {
-        let Some(quorum) = self.quorum else {
-            return QuorumArithmetic {
-                faults_to_fork: 0,
-                failures_to_stop: usize::MAX,
-                disjoint_quorums: true,
-            };
-        };
-        // A member that both histories need costs its own price; one that only one history needs
-        // is honest and costs nothing. Of n members, with b in both histories, each history gets
-        // b and its share of the n - b others: b + (n - b) / 2 >= k, so that b = 2k - n is enough.
-        let faults_to_fork = self.fold(
-            quorum,
-            |_| 1,
-            |group, prices| {
-                if self.is_one_witness(group) {
-                    return 1;
-                }
-                cheapest(prices, (2 * group.threshold).saturating_sub(prices.len()))
-            },
-        );
-        // A group of n fails once n - k + 1 members have failed.
-        let failures_to_stop = self.fold(
-            quorum,
-            |_| 1,
-            |group, prices| {
-                if self.is_one_witness(group) {
-                    return 1;
-                }
-                cheapest(prices, prices.len() - group.threshold + 1)
-            },
-        );
-        let disjoint_quorums = faults_to_fork == 0;
-        QuorumArithmetic { faults_to_fork, failures_to_stop, disjoint_quorums }
-    }
-
-    /// Works out a value for the quorum from values for the witnesses and, for each group, from the
-    /// values of its members.
-    fn fold<'p, T: Copy>(
-        &'p self,
+    /// Works out a value for the quorum from the values of the witnesses and, for each group, from
+    /// the values of its members.
+    fn fold<T: Copy>(
+        &self,
         quorum: Member,
-        of_witness: impl Fn(&'p PolicyWitness) -> T,
-        of_group: impl Fn(&'p Group, &[T]) -> T,
+        witnesses: &[T],
+        of_group: impl Fn(&Group, &[T]) -> T,
     ) -> T {
-        let witnesses: Vec<T> = self.witnesses.iter().map(of_witness).collect();
         let mut groups: Vec<T> = Vec::with_capacity(self.groups.len());
         for group in &self.groups {
             let value = |member: &Member| match *member {
@@ -199,26 +147,4 @@ impl WitnessPolicy {
             Member::Group(index) => groups[index],
         }
     }
-
-    /// Whether a group joins the keys of one witness, so that the witness counts once.
-    fn is_one_witness(&self, group: &Group) -> bool {
-        let witness = |member: &Member| match *member {
-            Member::Witness(index) => Some(&self.witnesses[index]),
-            Member::Group(_) => None,
-        };
-        let Some(keys) = group.members.iter().map(witness).collect::<Option<Vec<_>>>() else {
-            return false;
-        };
-        let first = keys[0];
-        let same_name = keys.iter().all(|other| other.key.name() == first.key.name());
-        let same_url = first.url.is_some() && keys.iter().all(|other| other.url == first.url);
-        group.threshold == 1 && (same_name || same_url)
-    }
-}
-
-/// The price of the cheapest `count` members.
-fn cheapest(prices: &[usize], count: usize) -> usize {
-    let mut prices = prices.to_vec();
-    prices.sort_unstable();
-    prices.iter().take(count).sum()
 }

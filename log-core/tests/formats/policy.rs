@@ -209,10 +209,54 @@ fn the_keys_of_one_witness_in_an_any_group_count_once() {
     let url = " https://w.example/";
     assert_eq!(arithmetic(other("w0"), "", "any"), (1, 1));
     assert_eq!(arithmetic(other("w9") + url, url, "any"), (1, 1));
-    // Two witnesses, or two signatures that are both needed.
+    // Two witnesses.
     assert_eq!(arithmetic(other("w9"), "", "any"), (0, 2));
     assert_eq!(arithmetic(other("w9") + url, "", "any"), (0, 2));
-    assert_eq!(arithmetic(other("w0"), "", "all"), (2, 1));
+    assert_eq!(arithmetic(other("w9"), "", "all"), (2, 1));
+    // Two signatures that are both needed, of one witness all the same.
+    assert_eq!(arithmetic(other("w0"), "", "all"), (1, 1));
+    assert_eq!(arithmetic(other("w9") + " https://W.example", url, "all"), (1, 1));
+}
+
+#[test]
+fn a_witness_that_votes_in_several_places_is_named() {
+    let (a2, b2) = (vkey("w0", 200), vkey("elsewhere", 201));
+    let start = |urls: [&str; 2]| {
+        let [url, other] = urls;
+        let b = KEYS[1].as_str();
+        format!(
+            "witness a {}\nwitness a2 {a2}\nwitness b {b}{url}\nwitness b2 {b2}{other}\n\
+             witness c {}\nwitness spare {}\n",
+            KEYS[0],
+            KEYS[2],
+            vkey("w2", 202),
+        )
+    };
+    let same = [" https://b.example/x", " https://B.example/x/"];
+    let apart = [" https://b.example/x", " https://b.example/y"];
+    let named = |policy: &WitnessPolicy| -> Vec<String> {
+        let names = |keys: Vec<&PolicyWitness>| {
+            keys.iter().map(|key| key.name.as_str()).collect::<Vec<_>>().join(" ")
+        };
+        policy.repeated_witnesses().into_iter().map(names).collect()
+    };
+    for (urls, quorum, expected, numbers) in [
+        (same, "group g 3 a a2 c", vec!["a a2"], (2, 1)),
+        (same, "group g all a a2 b b2", vec!["a a2", "b b2"], (2, 1)),
+        (apart, "group g all a a2 b b2", vec!["a a2"], (3, 1)),
+        // The other key of c has no vote, and does not halve the one that has.
+        (apart, "group g all a b c", vec![], (3, 1)),
+        (apart, "group of-a any a a2\ngroup g all of-a b c", vec![], (3, 1)),
+        (same, "group of-a any a a2\ngroup g 2 of-a b c", vec![], (1, 2)),
+        (same, "group x all a b\ngroup g all x a2 c", vec!["a a2"], (3, 1)),
+    ] {
+        let policy = parse(&format!("{}{quorum}\nquorum g\n", start(urls)));
+        assert_eq!(named(&policy), expected, "{quorum}");
+        let QuorumArithmetic { faults_to_fork, failures_to_stop, .. } = policy.quorum_arithmetic();
+        assert_eq!((faults_to_fork, failures_to_stop), numbers, "{quorum}");
+    }
+    assert_eq!(named(&parse(&format!("{}quorum none\n", start(same)))), Vec::<String>::new());
+    assert_eq!(named(&parse(&format!("{}quorum a\n", start(same)))), Vec::<String>::new());
 }
 
 #[test]
@@ -253,12 +297,12 @@ impl Model {
     }
 }
 
-/// A policy over all witnesses, and what it means. Each step joins the first few of what has no
-/// group yet into a group, so that anything can come out, from flat to deeply nested.
-fn any_policy() -> impl Strategy<Value = (String, Model)> {
+/// Groups over all witnesses, the quorum, and what it means. Each step joins the first few of what
+/// has no group yet into a group, so that anything can come out, from flat to deeply nested.
+fn any_quorum() -> impl Strategy<Value = (String, Model)> {
     let step = (1..=4_usize, any::<prop::sample::Index>());
     prop::collection::vec(step, 1..8).prop_map(|steps| {
-        let mut policy = witness_lines(WITNESSES);
+        let mut policy = String::new();
         let free = (0..WITNESSES).map(|index| (name_of(index), Model::Witness(index)));
         let mut free: std::collections::VecDeque<_> = free.collect();
         for (number, (count, threshold)) in steps.into_iter().enumerate() {
@@ -271,6 +315,66 @@ fn any_policy() -> impl Strategy<Value = (String, Model)> {
         let (name, model) = free.pop_back().unwrap();
         (format!("{policy}quorum {name}\n"), model)
     })
+}
+
+/// A policy over all witnesses, of which each has one key.
+fn any_policy() -> impl Strategy<Value = (String, Model)> {
+    any_quorum().prop_map(|(quorum, model)| (witness_lines(WITNESSES) + &quorum, model))
+}
+
+/// Lines that define one witness for each hand that is given; keys of one hand share their name
+/// or their URL.
+fn lines_of_hands(hands: &[usize]) -> String {
+    let line = |(index, hand): (usize, &usize)| match hand % 2 {
+        0 => format!("witness {} {}\n", name_of(index), vkey(&format!("hand{hand}"), index)),
+        _ => format!("witness {0} {1} https://hand{hand}/\n", name_of(index), KEYS[index]),
+    };
+    hands.iter().enumerate().map(line).collect()
+}
+
+/// What is true of a quorum, found by trying all sets of keys: the fewest hands that sign both
+/// histories with one and the same key, the fewest that sign both with whatever keys, and the
+/// fewest whose outage leaves no quorum.
+fn truth(model: &Model, hands: &[usize]) -> [usize; 3] {
+    let all = (1_usize << hands.len()) - 1;
+    let in_hands = |set: usize| -> usize {
+        let used = (0..hands.len()).filter(|index| set >> index & 1 == 1);
+        used.fold(0, |used_hands, index| used_hands | 1 << hands[index])
+    };
+    let count = |set: usize| set.count_ones() as usize;
+    let quorums: Vec<usize> = (0..=all).filter(|set| model.holds(*set)).collect();
+    let pairs = || quorums.iter().flat_map(|a| quorums.iter().map(move |b| (*a, *b)));
+    let same_key = pairs().map(|(a, b)| count(in_hands(a & b))).min();
+    let any_key = pairs().map(|(a, b)| count(in_hands(a) & in_hands(b))).min();
+    let outages = (0..=all).filter(|set| !model.holds(all & !set));
+    let outage = outages.map(|set| count(in_hands(set))).min();
+    [same_key, any_key, outage].map(Option::unwrap)
+}
+
+#[test]
+fn flat_quorums_with_keys_in_one_hand_are_counted_exactly() {
+    for n in 1..=4_usize {
+        let members: Vec<_> = (0..n).map(name_of).collect();
+        let assignments = (0..n).fold(vec![Vec::new()], |known: Vec<Vec<usize>>, _| {
+            let next = |hands: &Vec<usize>, hand| [hands.as_slice(), &[hand]].concat();
+            known.iter().flat_map(|hands| (0..n).map(move |hand| next(hands, hand))).collect()
+        });
+        for hands in assignments {
+            for k in 1..=n {
+                let lines = lines_of_hands(&hands);
+                let policy =
+                    parse(&format!("{lines}group g {k} {}\nquorum g\n", members.join(" ")));
+                let model = Model::Group(k, (0..n).map(Model::Witness).collect());
+                let [same_key, any_key, outage] = truth(&model, &hands);
+                // Any of the keys of one witness: that is a witness, whichever key it uses.
+                let is_one = k == 1 && hands.iter().all(|hand| *hand == hands[0]);
+                let faults = if is_one { any_key } else { same_key };
+                let numbers = policy.quorum_arithmetic();
+                assert_eq!(numbers.faults_to_fork, faults, "{k} of {hands:?}");
+                assert_eq!(numbers.failures_to_stop, outage, "{k} of {hands:?}");
+            }
+        }
+    }
 }
 
 proptest! {
@@ -294,6 +398,23 @@ proptest! {
         prop_assert_eq!(arithmetic.faults_to_fork, overlap);
         prop_assert_eq!(arithmetic.failures_to_stop, outages.map(|set| size(&set)).min().unwrap());
         prop_assert_eq!(arithmetic.disjoint_quorums, overlap == 0);
+    }
+
+    #[test]
+    fn keys_in_one_hand_never_make_a_policy_look_stronger(
+        (quorum, model) in any_quorum(),
+        hands in prop::collection::vec(0..WITNESSES, WITNESSES),
+    ) {
+        let policy = parse(&format!("{}{quorum}", lines_of_hands(&hands)));
+        let numbers = policy.quorum_arithmetic();
+        let [same_key, any_key, outage] = truth(&model, &hands);
+        prop_assert!(numbers.faults_to_fork <= any_key);
+        prop_assert!((1..=outage).contains(&numbers.failures_to_stop));
+        // Only a group that joins the keys of one witness counts for more than a key in it.
+        if !policy.to_string().contains(" any ") && !quorum.contains(" 1 ") {
+            prop_assert!(numbers.faults_to_fork <= same_key);
+            prop_assert_eq!(numbers.disjoint_quorums, same_key == 0);
+        }
     }
 
     #[test]
