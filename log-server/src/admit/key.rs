@@ -8,7 +8,8 @@ use std::fmt;
 
 use aws_lc_rs::digest::Digest;
 use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_ASN1, ECDSA_P384_SHA384_ASN1, ECDSA_P521_SHA512_ASN1, ParsedPublicKey,
+    ECDSA_P256_SHA256_ASN1, ECDSA_P384_SHA256_ASN1, ECDSA_P384_SHA384_ASN1, ECDSA_P521_SHA256_ASN1,
+    ECDSA_P521_SHA512_ASN1, ParsedPublicKey, RSA_PKCS1_1024_8192_SHA256_FOR_LEGACY_USE_ONLY,
     RSA_PKCS1_2048_8192_SHA256, VerificationAlgorithm,
 };
 use der::asn1::{AnyRef, ObjectIdentifier, UintRef};
@@ -32,6 +33,18 @@ const UNCOMPRESSED: u8 = 4;
 
 /// The RSA sizes of the policy, in bits of the modulus.
 const RSA_BITS: [usize; 3] = [2048, 3072, 4096];
+
+/// RSA sizes outside the policy, in bits: smaller keys are broken, larger ones cost too much.
+const RSA_BITS_OF_MESSAGES: std::ops::RangeInclusive<usize> = 1024..=8192;
+
+/// What a key is going to verify.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Use {
+    /// Digests of the one hash function that the policy gives to its kind, in its sizes.
+    PolicyDigest,
+    /// Messages, hashed with SHA-256 unless the key is Ed25519: the older kinds of Rekor v1.
+    Sha256Message,
+}
 
 /// A kind of key that the policy knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,13 +83,13 @@ pub(super) enum VerifyingKey {
 impl VerifyingKey {
     pub(super) fn from_public_key(der: &[u8]) -> Result<Self, Reason> {
         let info = SubjectPublicKeyInfoRef::from_der(der);
-        Self::from_info(&info.map_err(|_| Reason::MalformedPublicKey)?)
+        Self::from_info(&info.map_err(|_| Reason::MalformedPublicKey)?, Use::PolicyDigest)
     }
 
     pub(super) fn from_certificate(der: &[u8]) -> Result<Self, Reason> {
         let certificate = Certificate::from_der(der).map_err(|_| Reason::MalformedCertificate)?;
         let info = certificate.tbs_certificate().subject_public_key_info();
-        Self::from_info(&info.owned_to_ref())
+        Self::from_info(&info.owned_to_ref(), Use::PolicyDigest)
     }
 
     pub(super) fn kind(&self) -> KeyKind {
@@ -97,12 +110,15 @@ impl VerifyingKey {
         }
     }
 
-    fn from_info(info: &SubjectPublicKeyInfoRef<'_>) -> Result<Self, Reason> {
+    pub(super) fn from_info(
+        info: &SubjectPublicKeyInfoRef<'_>,
+        purpose: Use,
+    ) -> Result<Self, Reason> {
         let key = info.subject_public_key.as_bytes().ok_or(Reason::InvalidKey)?;
         let parameters = info.algorithm.parameters;
         match info.algorithm.oid {
-            ID_EC_PUBLIC_KEY => Self::from_point(parameters, key),
-            RSA_ENCRYPTION if parameters == Some(AnyRef::NULL) => Self::from_rsa(key),
+            ID_EC_PUBLIC_KEY => Self::from_point(parameters, key, purpose),
+            RSA_ENCRYPTION if parameters == Some(AnyRef::NULL) => Self::from_rsa(key, purpose),
             ID_ED25519 if parameters.is_none() => {
                 let bytes = key.try_into().map_err(|_| Reason::InvalidKey)?;
                 ed25519_dalek::VerifyingKey::from_bytes(bytes)
@@ -114,13 +130,15 @@ impl VerifyingKey {
         }
     }
 
-    fn from_point(curve: Option<AnyRef<'_>>, point: &[u8]) -> Result<Self, Reason> {
+    fn from_point(curve: Option<AnyRef<'_>>, point: &[u8], purpose: Use) -> Result<Self, Reason> {
         let curve: ObjectIdentifier =
             curve.and_then(|curve| curve.decode_as().ok()).ok_or(Reason::UnsupportedKey)?;
-        let (kind, algorithm): (_, &'static dyn VerificationAlgorithm) = match curve {
-            SECP256R1 => (KeyKind::EcdsaP256, &ECDSA_P256_SHA256_ASN1),
-            SECP384R1 => (KeyKind::EcdsaP384, &ECDSA_P384_SHA384_ASN1),
-            SECP521R1 => (KeyKind::EcdsaP521, &ECDSA_P521_SHA512_ASN1),
+        let (kind, algorithm): (_, &'static dyn VerificationAlgorithm) = match (curve, purpose) {
+            (SECP256R1, _) => (KeyKind::EcdsaP256, &ECDSA_P256_SHA256_ASN1),
+            (SECP384R1, Use::PolicyDigest) => (KeyKind::EcdsaP384, &ECDSA_P384_SHA384_ASN1),
+            (SECP384R1, Use::Sha256Message) => (KeyKind::EcdsaP384, &ECDSA_P384_SHA256_ASN1),
+            (SECP521R1, Use::PolicyDigest) => (KeyKind::EcdsaP521, &ECDSA_P521_SHA512_ASN1),
+            (SECP521R1, Use::Sha256Message) => (KeyKind::EcdsaP521, &ECDSA_P521_SHA256_ASN1),
             _ => return Err(Reason::UnsupportedKey),
         };
         if point.first() != Some(&UNCOMPRESSED) {
@@ -131,26 +149,31 @@ impl VerifyingKey {
             .map_err(|_| Reason::InvalidKey)
     }
 
-    fn from_rsa(der: &[u8]) -> Result<Self, Reason> {
+    fn from_rsa(der: &[u8], purpose: Use) -> Result<Self, Reason> {
         let key = RsaPublicKey::from_der(der).map_err(|_| Reason::InvalidKey)?;
         let bits = bit_len(key.modulus.as_bytes());
-        if !RSA_BITS.contains(&bits) {
+        let (is_allowed, algorithm) = match purpose {
+            Use::PolicyDigest => (RSA_BITS.contains(&bits), &RSA_PKCS1_2048_8192_SHA256),
+            Use::Sha256Message => (
+                RSA_BITS_OF_MESSAGES.contains(&bits),
+                &RSA_PKCS1_1024_8192_SHA256_FOR_LEGACY_USE_ONLY,
+            ),
+        };
+        if !is_allowed {
             return Err(Reason::UnsupportedRsaSize(bits));
         }
         if !is_rsa_exponent(key.exponent.as_bytes()) {
             return Err(Reason::InvalidKey);
         }
-        ParsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, der)
-            .map(Self::Rsa)
-            .map_err(|_| Reason::InvalidKey)
+        ParsedPublicKey::new(algorithm, der).map(Self::Rsa).map_err(|_| Reason::InvalidKey)
     }
 }
 
 /// RFC 8017 A.1.1.
 #[derive(Sequence)]
-struct RsaPublicKey<'a> {
-    modulus: UintRef<'a>,
-    exponent: UintRef<'a>,
+pub(super) struct RsaPublicKey<'a> {
+    pub(super) modulus: UintRef<'a>,
+    pub(super) exponent: UintRef<'a>,
 }
 
 /// Number of bits of a big-endian number without leading zero bytes.

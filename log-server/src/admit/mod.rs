@@ -11,6 +11,7 @@ mod hashedrekord;
 mod key;
 mod refusal;
 mod signature;
+pub mod v1;
 mod verifier;
 
 #[cfg(test)]

@@ -28,7 +28,7 @@ pub(super) fn verify_ecdsa(
     verified.map_err(|_| Reason::SignatureInvalid)
 }
 
-fn p1363_to_der(signature: &[u8]) -> Result<Vec<u8>, Reason> {
+pub(super) fn p1363_to_der(signature: &[u8]) -> Result<Vec<u8>, Reason> {
     let length = signature.len();
     if length == 0 || !length.is_multiple_of(2) || length > P1363_BYTES_MAX {
         return Err(Reason::SignatureInvalid);

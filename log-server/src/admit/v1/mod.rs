@@ -1,0 +1,175 @@
+//! Admission of the older protocol, Rekor v1: the text of a request becomes an entry with its
+//! canonical leaf and its search keys, or is refused in the words that clients of the last years
+//! know. `api/rekor_v1` will call it, for submissions, for look-ups of entries and for searches.
+//!
+//! Pure, like all admission: time comes as an argument, and nothing that a request names is
+//! fetched. One file a kind: what is read, what is verified, what is logged, what finds it again.
+//! What has no bound of its own here is bounded by the length of the request.
+//!
+//! Where this differs from the reference server on purpose:
+//!
+//! | what | there | here |
+//! |---|---|---|
+//! | text that is no JSON, wrong types, too deep nesting | its own failure (500) | 400 |
+//! | `intoto` 0.0.2 without `hash`, `tuf` content that is no base64 | 500 | 400 |
+//! | `dsse` signatures in the URL alphabet or with line ends | logged, and never read again | 400 |
+//! | signatures and verifiers of an envelope, signatures of `tuf` | any number | 16 each, 64 |
+//! | a `cose` message, a `tuf` text, search keys of an entry | any size | 1 MiB, 512 KiB, 10,000 |
+//! | the canonical entry | any size | 65,535 bytes |
+//! | a `null` key or role in a `tuf` root | it crashes | 400 |
+//! | search keys of a public key | one form, which depends on the kind | both forms |
+//! | certificates | read and checked by its library | read as for Rekor v2 |
+//! | chains whose first certificate is an authority's; SSH certificates; P-224 | taken | 400 |
+
+mod asn1;
+mod body;
+mod cms;
+mod cose;
+mod dsse;
+mod envelope;
+mod hashedrekord;
+mod index;
+mod intoto_v001;
+mod intoto_v002;
+pub mod json;
+mod kind;
+mod lax_base64;
+mod minisign;
+mod pem;
+mod proposed;
+mod refusal;
+mod rekord;
+mod rfc3161;
+mod schema;
+pub mod search;
+mod signature;
+mod ssh;
+mod tuf;
+mod x509;
+
+#[cfg(test)]
+mod tests;
+
+use jiff::Timestamp;
+use log_core::Leaf;
+
+pub use cms::CmsFault;
+pub use cose::CoseFault;
+pub use envelope::{EnvelopeFault, OpenFault};
+pub use kind::Kind;
+pub use lax_base64::BadBase64;
+pub use minisign::MinisignFault;
+pub use refusal::{Reason, Refusal};
+pub use rfc3161::TimestampFault;
+pub use schema::{Rule, Violation};
+pub use signature::SignatureFault;
+pub use ssh::SshFault;
+pub use tuf::{Expiry, TufFault};
+pub use x509::KeyFault;
+
+use json::Json;
+use proposed::Proposed;
+
+/// The version of all kinds but one.
+const V0_0_1: &str = "0.0.1";
+
+/// The newer version of `intoto`.
+const V0_0_2: &str = "0.0.2";
+
+/// What a log takes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rules {
+    /// The kinds that may be submitted. Entries of other kinds can still be looked up.
+    pub kinds: Vec<Kind>,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self { kinds: Kind::DEFAULT.to_vec() }
+    }
+}
+
+/// An entry that may be logged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Admitted {
+    /// The canonical bytes of the entry.
+    pub leaf: Leaf,
+    /// The kind of the entry.
+    pub kind: Kind,
+    /// The version of that kind.
+    pub version: &'static str,
+    /// The words under which the entry must be found, each once, in lower case. The reference
+    /// server's come first, in its order.
+    pub index_keys: Vec<String>,
+}
+
+/// Decides about the body of a submission that came in `now`.
+///
+/// # Errors
+/// [`Refusal`]; always the submitter's fault.
+pub fn create_entry(body: &[u8], rules: &Rules, now: Timestamp) -> Result<Admitted, Refusal> {
+    let entry = Json::first(body)?.ok_or(Refusal::EmptyBody)?;
+    let proposed = Proposed::parse(entry)?;
+    let (kind, version) = known_version(&proposed)?;
+    if !rules.kinds.contains(&kind) {
+        return Err(Reason::KindDisabled(kind.name()).into());
+    }
+    let Entry { leaf, keys } = check(kind, version, proposed.spec, Purpose::Insert, now)?;
+    Ok(Admitted { leaf, kind, version, index_keys: keys })
+}
+
+/// The leaf of a proposed entry that is looked for, submitted as it once was or as it is stored.
+/// Whether the log takes such entries does not matter.
+///
+/// # Errors
+/// [`Refusal`]; the words for it are those of [`Refusal::in_lookup`].
+pub fn look_up(entry: Json<'_>, now: Timestamp) -> Result<Leaf, Refusal> {
+    let proposed = Proposed::parse(entry)?;
+    let (kind, version) = known_version(&proposed)?;
+    Ok(check(kind, version, proposed.spec, Purpose::Lookup, now)?.leaf)
+}
+
+/// Why an entry is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    Insert,
+    Lookup,
+}
+
+/// An entry that was checked.
+#[derive(Debug)]
+struct Entry {
+    leaf: Leaf,
+    keys: Vec<String>,
+}
+
+fn known_version(proposed: &Proposed<'_>) -> Result<(Kind, &'static str), Reason> {
+    let versions: &[&'static str] = match proposed.kind {
+        Kind::Intoto => &[V0_0_1, V0_0_2],
+        _ => &[V0_0_1],
+    };
+    let known = versions.iter().find(|known| **known == proposed.version);
+    let unknown = || Reason::unknown_version(proposed.kind.name(), &proposed.version);
+    known.map(|version| (proposed.kind, *version)).ok_or_else(unknown)
+}
+
+fn check(
+    kind: Kind,
+    version: &str,
+    spec: Json<'_>,
+    purpose: Purpose,
+    now: Timestamp,
+) -> Result<Entry, Reason> {
+    let spec = schema::spec_object(spec)?;
+    match (kind, version) {
+        (Kind::HashedRekord, _) => hashedrekord::check(spec, purpose),
+        (Kind::Dsse, _) => dsse::check(spec, purpose),
+        (Kind::Intoto, V0_0_2) => intoto_v002::check(spec, purpose),
+        (Kind::Intoto, _) => intoto_v001::check(spec, purpose),
+        (Kind::Rekord, _) => rekord::check(spec, purpose),
+        (Kind::Rfc3161, _) => rfc3161::check(spec),
+        (Kind::Cose, _) => cose::check(spec, purpose),
+        (Kind::Tuf, _) => tuf::check(spec, now),
+        _ => Err(Reason::KindUnreadable(kind.name())),
+    }
+}
