@@ -120,6 +120,9 @@ impl Evidence {
 /// The lines of a note must be those of the listed keys, in their order and each at most once;
 /// every listed key must have a line. So nobody can vary a file at will.
 fn check_lines(keys: &[VerifierKey], notes: &[SignedNote]) -> Result<(), EvidenceError> {
+    if (1..keys.len()).any(|at| keys[..at].contains(&keys[at])) {
+        return Err(EvidenceError::RepeatedKey);
+    }
     let mut relied_on = vec![false; keys.len()];
     for note in notes {
         let mut next = 0;
@@ -247,6 +250,9 @@ pub enum EvidenceError {
     /// A signature line is of no listed key, is repeated, or is not in the order of the keys.
     #[error("a note has a signature that is not of the next listed key")]
     UnlistedSignature,
+    /// A key is listed twice: the same proof would have two ids.
+    #[error("a vkey line is repeated")]
+    RepeatedKey,
     /// A listed key has signed nothing in the file.
     #[error("a listed key has no signature in any note")]
     UnusedKey,

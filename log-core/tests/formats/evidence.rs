@@ -160,7 +160,7 @@ fn malformed_keys_and_notes_name_the_rule_that_they_break() {
         (with(2, 3, &["vkey a+b"]), EvidenceError::BadKey(VerifierKeyError::MissingPart)),
         (with(2, 3, &[&stranger]), EvidenceError::UnlistedSignature),
         (with(2, 3, &[key, &stranger]), EvidenceError::UnusedKey),
-        (with(2, 3, &[key, key]), EvidenceError::UnusedKey),
+        (with(2, 3, &[key, key]), EvidenceError::RepeatedKey),
         (with(3, 4, &[]), EvidenceError::NoteCount),
         (with(3, 5, &[]), EvidenceError::NoteCount),
         (with(3, 4, &[a_line, a_line]), EvidenceError::NoteCount),
