@@ -177,21 +177,18 @@ impl VerifierKey {
     /// Makes the verifier key of a raw 32-byte Ed25519 public key.
     ///
     /// # Errors
-    /// [`VerifierKeyError::BadKey`] if the bytes are not a point of the curve.
+    /// [`VerifierKeyError::BadKey`] if the bytes are not a point of the curve, or one of small
+    /// order, for which anybody can sign.
     pub fn ed25519(name: KeyName, public_key: [u8; 32]) -> Result<Self, VerifierKeyError> {
-        let key = ed25519_dalek::VerifyingKey::from_bytes(&public_key)
-            .map_err(|_| VerifierKeyError::BadKey)?;
-        Ok(Self::named(name, PublicKey::Ed25519(key)))
+        Ok(Self::named(name, PublicKey::Ed25519(ed25519_point(public_key)?)))
     }
 
     /// Makes the key of a cosigner (type 0x04) of a raw 32-byte Ed25519 public key.
     ///
     /// # Errors
-    /// [`VerifierKeyError::BadKey`] if the bytes are not a point of the curve.
+    /// [`VerifierKeyError::BadKey`] as for [`Self::ed25519`].
     pub fn cosigner_ed25519(name: KeyName, public_key: [u8; 32]) -> Result<Self, VerifierKeyError> {
-        let key = ed25519_dalek::VerifyingKey::from_bytes(&public_key)
-            .map_err(|_| VerifierKeyError::BadKey)?;
-        Ok(Self::named(name, PublicKey::CosignatureEd25519(key)))
+        Ok(Self::named(name, PublicKey::CosignatureEd25519(ed25519_point(public_key)?)))
     }
 
     /// Makes the key of a cosigner (type 0x06) of a raw ML-DSA-44 public key (FIPS 204).
@@ -341,6 +338,13 @@ impl PublicKey {
             Self::CosignatureMlDsa44(key) => key.encode(),
         }
     }
+}
+
+/// Nobody generates a key of small order: its private half does not exist, and everybody can make
+/// its signatures. In a policy it would be everybody's vote.
+fn ed25519_point(key: [u8; 32]) -> Result<ed25519_dalek::VerifyingKey, VerifierKeyError> {
+    let key = ed25519_dalek::VerifyingKey::from_bytes(&key).ok();
+    key.filter(|key| !key.is_weak()).ok_or(VerifierKeyError::BadKey)
 }
 
 /// The permissive check on purpose: it accepts the same signatures as the other implementations of

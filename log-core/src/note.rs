@@ -134,7 +134,12 @@ impl SignedNote {
     /// belongs to a known key.
     pub fn verify<'k>(&self, keys: &'k [VerifierKey]) -> Result<Vec<&'k VerifierKey>, NoteError> {
         let mut signed: Vec<&VerifierKey> = Vec::new();
+        let mut verified: Vec<&NoteSignature> = Vec::new();
         for line in &self.signatures {
+            // A copy of a good line is good; judging it again would only cost time.
+            if verified.contains(&line) {
+                continue;
+            }
             for key in keys.iter().filter(|key| key.id() == line.id && *key.name() == line.name) {
                 key.verify(self.text.as_bytes(), &line.signature).map_err(|_| {
                     NoteError::WrongSignature { name: line.name.clone(), id: line.id }
@@ -142,6 +147,7 @@ impl SignedNote {
                 if !signed.contains(&key) {
                     signed.push(key);
                 }
+                verified.push(line);
             }
         }
         if signed.is_empty() {

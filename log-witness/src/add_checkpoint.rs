@@ -34,7 +34,7 @@ use crate::clock::Now;
 use crate::keys::{OwnCosignature, WitnessKeys};
 use crate::logs::{Log, Logs};
 use crate::refusal::Refusal;
-use crate::row::{Ahead, RowHeader, Standing};
+use crate::row::{RowHeader, Standing};
 
 /// Signature lines that are looked at on one note: four times what the specification asks for.
 pub const SIGNATURE_LINES_MAX: usize = 64;
@@ -47,7 +47,7 @@ pub struct Opened {
     checkpoint: Checkpoint,
     keys: Arc<Vec<VerifierKey>>,
     note: SignedNote,
-    own: Vec<OwnCosignature>,
+    own: Option<OwnCosignature>,
 }
 
 impl Opened {
@@ -73,7 +73,7 @@ impl Opened {
         if old > size {
             return Err(Refusal::BeyondSize { old, size });
         }
-        let own = own_keys.own_cosignatures(&note, checkpoint.head);
+        let own = OwnCosignature::of_lines(&own_keys.own_lines(&note), checkpoint.head);
         // Whatever else was sent is forgotten here: only verified lines are kept and served.
         let note = verified_lines(&note, &keys);
         Ok(Self { log, request, checkpoint, keys, note, own })
@@ -89,7 +89,7 @@ impl Opened {
         if let Some(evidence) = frozen {
             return Err(Refusal::Frozen(evidence));
         }
-        may_sign(row, &self.own)?;
+        may_sign(row)?;
         // 10: a tree without leaves has one root.
         if size.get() == 0 && root_hash != Hash::EMPTY_ROOT {
             return Err(Refusal::EmptyRoot);
@@ -140,9 +140,20 @@ impl Opened {
         &self.request
     }
 
+    /// The request again, with the verified lines of the log only: what is worth keeping of it.
+    pub fn verified_request(&self) -> String {
+        let checkpoint = self.note.to_string();
+        AddCheckpointRequest { checkpoint, ..self.request.clone() }.to_string()
+    }
+
     /// The checkpoint with the verified lines of the log, and no other.
     pub fn note(&self) -> &SignedNote {
         &self.note
+    }
+
+    /// What the valid lines of the witness's own keys say, if there are any.
+    pub fn own(&self) -> Option<OwnCosignature> {
+        self.own
     }
 
     /// The keys that spoke for the log when the request was opened.
@@ -151,27 +162,13 @@ impl Opened {
     }
 }
 
-/// Whether this origin may get signatures at all, step 9. A valid own signature that the row does
-/// not know proves that the row is not the newest one (FORMAT.md, 5).
-///
-/// # Errors
-/// [`Refusal::Lost`] or [`Refusal::RolledBack`].
-pub fn may_sign(row: &RowHeader, own: &[OwnCosignature]) -> Result<(), Refusal> {
-    if row.standing == Standing::Lost {
-        return Err(Refusal::Lost);
-    }
-    if let Some(ahead) = row.ahead {
-        return Err(Refusal::RolledBack(ahead));
-    }
-    let unknown = own.iter().find(|own| {
-        let other_root = row.head().is_some_and(|known| {
-            known.size == own.head.size && known.root_hash != own.head.root_hash
-        });
-        own.head.size > row.latest_size() || own.time_s > row.time_s || other_root
-    });
-    match unknown {
-        Some(own) => Err(Refusal::RolledBack(Ahead { size: own.head.size, time_s: own.time_s })),
-        None => Ok(()),
+/// Whether this origin may get signatures at all, step 9. What the own signatures on the request
+/// prove stands in the row by now (`Witness::recall`).
+fn may_sign(row: &RowHeader) -> Result<(), Refusal> {
+    match (row.standing, row.ahead) {
+        (Standing::Lost, _) => Err(Refusal::Lost),
+        (_, Some(ahead)) => Err(Refusal::RolledBack(ahead)),
+        _ => Ok(()),
     }
 }
 

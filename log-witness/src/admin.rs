@@ -19,7 +19,7 @@ use tokio::net::{UnixListener, UnixStream};
 use crate::log_list::LOG_LIST_BYTES_MAX;
 use crate::logs::Log;
 use crate::lost_state::restart;
-use crate::row::{Row, Standing};
+use crate::row::Row;
 use crate::witness::Witness;
 
 /// Name of the socket in a data directory.
@@ -89,7 +89,7 @@ pub enum Report {
         added: usize,
         /// Origins that were known with these keys.
         known: usize,
-        /// Known origins for which another key was named; nothing was changed about them.
+        /// Origins for which another key was named, or too many; nothing was changed about them.
         alarms: Vec<String>,
     },
     /// Every log.
@@ -206,7 +206,7 @@ pub async fn execute(witness: &Witness, order: Order) -> Report {
         Order::AddLogs { logs, add_key, never_cosigned } => {
             add_logs(witness, logs, add_key, never_cosigned).await
         }
-        Order::List => Ok(list(witness)),
+        Order::List => Ok(list(witness).await),
         Order::Evidence { origin } => evidence(witness, origin.as_deref()).await,
         Order::AcceptEvidence { id } => accept_evidence(witness, &id).await,
         Order::AcceptLostState { origin, note, peer_vkey } => {
@@ -225,6 +225,7 @@ async fn add_logs(
     never_cosigned: bool,
 ) -> Result<Report, String> {
     let (mut known, mut alarms) = (0, Vec::new());
+    let alone = new.len() == 1;
     let mut put: BTreeMap<Origin, Vec<VerifierKey>> = BTreeMap::new();
     for log in new {
         let (origin, keys) = parse_log(&log)?;
@@ -239,7 +240,12 @@ async fn add_logs(
             tracing::error!(%origin, "ALARM: another key was named for a known log");
             alarms.push(format!("{origin}: known with another key; nothing was changed"));
         } else if all.len() > EVIDENCE_KEYS_MAX {
-            return Err(format!("{origin}: more than {EVIDENCE_KEYS_MAX} keys"));
+            let why = format!("{origin}: more than {EVIDENCE_KEYS_MAX} keys");
+            if alone {
+                return Err(why);
+            }
+            // One entry of a list must not keep the others out.
+            alarms.push(format!("{why}; nothing was changed"));
         } else {
             put.insert(origin, all);
         }
@@ -277,8 +283,8 @@ fn parse_log(log: &NewLog) -> Result<(Origin, Vec<VerifierKey>), String> {
     Ok((origin, keys))
 }
 
-fn list(witness: &Witness) -> Report {
-    let (now_s, evidence) = (witness.clock.now().wall_s, witness.evidence.counts());
+async fn list(witness: &Witness) -> Report {
+    let (now_s, evidence) = (witness.clock.now().wall_s, witness.evidence_counts().await);
     let report = |log: Arc<Log>| {
         let current = log.current();
         let header = &current.row.header;
@@ -286,7 +292,7 @@ fn list(witness: &Witness) -> Report {
         LogReport {
             origin: log.origin.to_string(),
             origin_hash: log.hash.to_string(),
-            state: state(&log).to_owned(),
+            state: log.state().to_owned(),
             size: header.latest_size().get(),
             root: head.map(|head| head.root_hash.to_string()),
             age_s: head.map(|_| now_s.saturating_sub(header.time_s)),
@@ -297,17 +303,6 @@ fn list(witness: &Witness) -> Report {
     Report::Listed { logs: witness.logs.all().into_iter().map(report).collect() }
 }
 
-fn state(log: &Log) -> &'static str {
-    let header = log.current().row.header;
-    match header.standing {
-        Standing::Lost => "lost",
-        _ if header.ahead.is_some() => "rolled-back",
-        _ if log.frozen().is_some() => "frozen",
-        Standing::NeverCosigned => "never-cosigned",
-        Standing::Cosigned(_) => "cosigned",
-    }
-}
-
 async fn evidence(witness: &Witness, origin: Option<&str>) -> Result<Report, String> {
     let logs = match origin {
         None => witness.logs.all(),
@@ -315,7 +310,7 @@ async fn evidence(witness: &Witness, origin: Option<&str>) -> Result<Report, Str
             vec![witness.logs.by_origin(origin).ok_or("there is no such log")?]
         }
     };
-    let kept = witness.evidence.counts();
+    let kept = witness.evidence_counts().await;
     let mut files = Vec::new();
     for log in logs.iter().filter(|log| kept.contains_key(&log.hash)) {
         let ids = witness.evidence_ids(&log.hash).await.map_err(|error| error.to_string())?;
@@ -335,7 +330,7 @@ async fn evidence(witness: &Witness, origin: Option<&str>) -> Result<Report, Str
 
 async fn accept_evidence(witness: &Witness, id: &str) -> Result<Report, String> {
     let id = Hash::from_hex(id).ok_or("an evidence id is 64 hexadecimal digits")?;
-    for (hash, _) in witness.evidence.counts() {
+    for (hash, _) in witness.evidence_counts().await {
         let ids = witness.evidence_ids(&hash).await.map_err(|error| error.to_string())?;
         let Some(log) = witness.logs.by_hash(&hash).filter(|_| ids.contains(&id)) else { continue };
         let accepted = witness.writer.order(move |store| store.accept_evidence(&hash, &id)).await;

@@ -10,6 +10,7 @@
 //! | `GET /healthz` | the process answers |
 
 use std::convert::Infallible;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -23,15 +24,22 @@ use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use log_core::Hash;
 use log_core::witness::SIZE_CONTENT_TYPE;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::config::Config;
 use crate::metrics::{Metrics, Raised};
 use crate::refusal::Refusal;
+use crate::unfinished::Unfinished;
 use crate::witness::Witness;
 
 /// Seconds after which somebody who was turned away should try again.
 const RETRY_AFTER_SECONDS: &str = "1";
+/// One address may hold one in so many of the places for requests with bodies that it is still
+/// sending: a proxy in front of the witness has room, a single stranger does not shut the door.
+const PEER_SHARE: usize = 4;
+/// Files of evidence that are read from the disk at once; further readers wait for the disk, which
+/// is no faster with more of them.
+const FILES_AT_ONCE: usize = 16;
 /// Bytes of a refused body that are read and thrown away, so that the client sees the answer.
 const DISCARDED_BYTES_MAX: usize = 4 * 1024 * 1024;
 const TEXT: &str = "text/plain; charset=utf-8";
@@ -46,7 +54,10 @@ pub struct Api {
     witness: Result<Arc<Witness>, String>,
     metrics: Arc<Metrics>,
     limits: Config,
+    /// Places for requests that bring a body. Reads have no body to wait for and need none.
     free: Semaphore,
+    unfinished: Unfinished,
+    files: Semaphore,
 }
 
 /// What a path and a method ask for.
@@ -69,6 +80,8 @@ enum ApiError {
     /// The state is not usable at all.
     Shut(String),
     TooManyRequests(usize),
+    /// One peer is sending too many bodies at once.
+    TooManyBodies,
     BodyTooLarge(usize),
     BodyTooSlow(u64),
     BodyBroken,
@@ -128,7 +141,9 @@ impl Api {
             Err(_) => Arc::new(Metrics::new()),
         };
         let free = Semaphore::new(limits.requests_max.min(Semaphore::MAX_PERMITS));
-        Self { witness, metrics, limits, free }
+        let unfinished = Unfinished::new((limits.requests_max / PEER_SHARE).max(1));
+        let files = Semaphore::new(FILES_AT_ONCE);
+        Self { witness, metrics, limits, free, unfinished, files }
     }
 
     pub(crate) fn metrics(&self) -> &Arc<Metrics> {
@@ -139,19 +154,17 @@ impl Api {
         self.witness.as_ref().map_err(String::as_str)
     }
 
-    /// Answers one request.
+    /// Answers one request of that peer.
     pub(crate) async fn answer(
         &self,
         request: Request<Incoming>,
+        peer: IpAddr,
     ) -> Result<Response<Full<Bytes>>, Infallible> {
         let began = Instant::now();
         let _open = Raised::new(self.metrics.requests_open());
         let route = Route::of(request.method(), request.uri().path());
         let reads = matches!(*request.method(), Method::GET | Method::HEAD);
-        let answered = match self.free.try_acquire() {
-            Ok(_permit) => self.route(&route, request).await,
-            Err(_) => Err(ApiError::TooManyRequests(self.limits.requests_max)),
-        };
+        let answered = self.route(&route, request, peer).await;
         let mut response = answered.unwrap_or_else(|error| self.refuse(error));
         if reads {
             let anybody = HeaderValue::from_static("*");
@@ -167,6 +180,7 @@ impl Api {
         &self,
         route: &Route,
         request: Request<Incoming>,
+        peer: IpAddr,
     ) -> Result<Response<Full<Bytes>>, ApiError> {
         match route {
             Route::Health => return Ok(text(StatusCode::OK, "ok\n")),
@@ -180,11 +194,13 @@ impl Api {
         };
         match route {
             Route::AddCheckpoint => {
-                let body = self.read_body(request).await?;
+                let _place = self.take_place()?;
+                let body = self.read_body(request, peer).await?;
                 Ok(text(StatusCode::OK, witness.add_checkpoint(&body).await?))
             }
             Route::SignSubtree => {
-                let body = self.read_body(request).await?;
+                let _place = self.take_place()?;
+                let body = self.read_body(request, peer).await?;
                 Ok(text(StatusCode::OK, witness.sign_subtree(&body).await?))
             }
             Route::Checkpoint(origin) => {
@@ -192,6 +208,7 @@ impl Api {
                 Ok(cached(text(StatusCode::OK, note), CACHE_BRIEFLY))
             }
             Route::EvidenceList(origin) => {
+                let _file = self.files.acquire().await.map_err(|_| ApiError::Internal)?;
                 let ids = witness.evidence_ids(origin).await.map_err(|_| ApiError::Internal)?;
                 if ids.is_empty() {
                     return Err(ApiError::NotFound);
@@ -200,6 +217,7 @@ impl Api {
                 Ok(cached(text(StatusCode::OK, lines), CACHE_BRIEFLY))
             }
             Route::Evidence(origin, id) => {
+                let _file = self.files.acquire().await.map_err(|_| ApiError::Internal)?;
                 let file = witness.evidence_file(origin, id).await;
                 let file = file.map_err(|_| ApiError::Internal)?.ok_or(ApiError::NotFound)?;
                 Ok(cached(text(StatusCode::OK, file), CACHE_FOR_EVER))
@@ -208,8 +226,14 @@ impl Api {
         }
     }
 
+    /// A place for a request with a body, until it is answered.
+    fn take_place(&self) -> Result<SemaphorePermit<'_>, ApiError> {
+        self.free.try_acquire().map_err(|_| ApiError::TooManyRequests(self.limits.requests_max))
+    }
+
     /// Reads a body to its end, within its length and its time.
-    async fn read_body(&self, request: Request<Incoming>) -> Result<Bytes, ApiError> {
+    async fn read_body(&self, request: Request<Incoming>, peer: IpAddr) -> Result<Bytes, ApiError> {
+        let _reading = self.unfinished.begin(peer).ok_or(ApiError::TooManyBodies)?;
         let (parts, mut body) = request.into_parts();
         let bytes_max = self.limits.body_bytes_max;
         let deadline = Instant::now() + Duration::from_millis(self.limits.body_ms_max);
@@ -267,7 +291,7 @@ impl ApiError {
         match self {
             Self::Refused(refusal) => status_of(refusal),
             Self::Shut(_) => StatusCode::SERVICE_UNAVAILABLE,
-            Self::TooManyRequests(_) => StatusCode::TOO_MANY_REQUESTS,
+            Self::TooManyRequests(_) | Self::TooManyBodies => StatusCode::TOO_MANY_REQUESTS,
             Self::BodyTooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::BodyTooSlow(_) => StatusCode::REQUEST_TIMEOUT,
             Self::BodyBroken => StatusCode::BAD_REQUEST,
@@ -286,6 +310,7 @@ impl ApiError {
             Self::TooManyRequests(max) => {
                 format!("too many requests under way (requests_max = {max})\n")
             }
+            Self::TooManyBodies => "too many unfinished bodies of this address\n".into(),
             Self::BodyTooLarge(max) => {
                 format!("the request body is too large (body_bytes_max = {max})\n")
             }

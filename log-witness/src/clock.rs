@@ -17,8 +17,9 @@ use rustix::time::{ClockId, clock_gettime};
 /// clocks alike, so only a step can be seen here, and honest steps are smaller than this.
 pub const STEP_S_MAX: u64 = 60;
 
-/// How far the wall clock may be behind the newest time signed for an origin, in seconds: the
-/// bound of the specification's reference table (a step after a leap second, a slow second host).
+/// How far the wall clock may be behind the newest time on disk, and behind the newest one signed
+/// for an origin, in seconds: the bound of the specification's reference table (a step after a leap
+/// second, a slow second host).
 pub const BEHIND_S_MAX: u64 = 60;
 
 /// How far the wall clock may be ahead of the newest time that this witness has on disk, in
@@ -32,7 +33,8 @@ pub struct Now {
     pub wall_s: u64,
     /// What the wall clock should say: its value at the start and the seconds that passed since.
     pub expected_s: u64,
-    /// The newest time that this witness ever signed or was made at; 0 if it has none.
+    /// The newest time that this witness ever signed or was made at; 0 if it has none, or if the
+    /// operator has said that the wall clock is right.
     pub newest_s: u64,
 }
 
@@ -51,6 +53,12 @@ pub enum ClockFault {
          --accept-clock"
     )]
     FarAhead(u64),
+    /// It is behind a time that was signed for some origin.
+    #[error(
+        "the clock is {0} seconds behind the newest time on disk; if it is right, restart with \
+         --accept-clock"
+    )]
+    FarBehind(u64),
     /// An earlier cosignature of this origin has a later time.
     #[error("the clock is {0} seconds behind the last cosignature of this origin")]
     Behind(u64),
@@ -73,6 +81,10 @@ impl Now {
         let ahead = self.wall_s.saturating_sub(self.newest_s);
         if self.newest_s > 0 && ahead > AHEAD_S_MAX {
             return Err(ClockFault::FarAhead(ahead));
+        }
+        let behind = self.newest_s.saturating_sub(self.wall_s);
+        if behind > BEHIND_S_MAX {
+            return Err(ClockFault::FarBehind(behind));
         }
         let behind = last_s.saturating_sub(self.wall_s);
         if behind > BEHIND_S_MAX {
@@ -97,6 +109,7 @@ pub struct Clock {
     read: Arc<dyn Fn() -> Reading + Send + Sync>,
     start: Reading,
     newest_s: Arc<AtomicU64>,
+    accepted: bool,
 }
 
 impl Clock {
@@ -115,7 +128,7 @@ impl Clock {
     /// Any other clocks; tests move theirs by hand.
     pub fn new(read: impl Fn() -> Reading + Send + Sync + 'static) -> Self {
         let start = read();
-        Self { read: Arc::new(read), start, newest_s: Arc::new(AtomicU64::new(0)) }
+        Self { read: Arc::new(read), start, newest_s: Arc::default(), accepted: false }
     }
 
     /// What the clocks say now.
@@ -125,7 +138,7 @@ impl Clock {
         Now {
             wall_s: reading.wall_s,
             expected_s: self.start.wall_s.saturating_add(passed_s),
-            newest_s: self.newest_s.load(Ordering::Relaxed),
+            newest_s: if self.accepted { 0 } else { self.newest_s.load(Ordering::Relaxed) },
         }
     }
 
@@ -134,9 +147,11 @@ impl Clock {
         self.newest_s.fetch_max(time_s, Ordering::Relaxed);
     }
 
-    /// Believes the wall clock as it stands: the operator said so.
-    pub fn accept(&self) {
-        self.saw((self.read)().wall_s);
+    /// Believes the wall clock as it stands at this start, whatever was signed before: the operator
+    /// said so. Steps are still noticed, and no origin gets an earlier time than it has.
+    #[must_use]
+    pub fn accepted(self) -> Self {
+        Self { accepted: true, ..self }
     }
 }
 
@@ -181,8 +196,23 @@ mod tests {
         let clock = Clock::new(move || start);
         clock.saw((20_000 - 3650) * DAY_S);
         assert_eq!(clock.now().time_to_sign(0), Err(ClockFault::FarAhead(3650 * DAY_S)));
-        clock.accept();
+        let clock = clock.accepted();
         assert_eq!(clock.now().time_to_sign(0), Ok(20_000 * DAY_S));
+    }
+
+    #[test]
+    fn a_start_ten_days_back_is_refused_for_every_origin_until_the_operator_accepts_it() {
+        let start = Reading { wall_s: 20_000 * DAY_S, running_s: 5 };
+        let clock = Clock::new(move || start);
+        clock.saw(20_000 * DAY_S + BEHIND_S_MAX);
+        assert_eq!(clock.now().time_to_sign(0), Ok(20_000 * DAY_S));
+        clock.saw(20_010 * DAY_S);
+        assert_eq!(clock.now().time_to_sign(0), Err(ClockFault::FarBehind(10 * DAY_S)));
+        let clock = clock.accepted();
+        assert_eq!(clock.now().time_to_sign(0), Ok(20_000 * DAY_S));
+        // What was signed for an origin still binds.
+        let behind = clock.now().time_to_sign(20_010 * DAY_S);
+        assert_eq!(behind, Err(ClockFault::Behind(10 * DAY_S)));
     }
 
     #[test]

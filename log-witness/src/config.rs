@@ -14,6 +14,9 @@ pub const CONFIG_FILE: &str = "witness.toml";
 /// What `init` writes. All settings are comments, so that a later default is not held back.
 pub const CONFIG_TEMPLATE: &str = include_str!("witness.toml");
 
+/// Longest time that can be set: a day. Whoever wants more has taken the unit for another one.
+const TIME_MS_MAX: u64 = 24 * 60 * 60 * 1000;
+
 /// Everything that an operator can set.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -28,11 +31,13 @@ pub struct Config {
     pub freeze_on_evidence: bool,
     /// Longest request body, in bytes. Larger ones get 413.
     pub body_bytes_max: usize,
-    /// Time for the head of a request, and for the pause between two, in milliseconds.
+    /// Time for the head of a request, for the pause between two, and for taking an answer, in
+    /// milliseconds. Connections that take longer are ended.
     pub header_ms_max: u64,
     /// Time for the body of a request, in milliseconds. Slower ones get 408.
     pub body_ms_max: u64,
-    /// Requests under way at once. More get 429.
+    /// Requests with a body under way at once. More get 429; one address may be sending a quarter
+    /// of them. Reads are not counted.
     pub requests_max: usize,
     /// Open connections. More wait in the kernel's queue.
     pub connections_max: usize,
@@ -50,7 +55,9 @@ impl Default for Config {
             // 16 ML-DSA-44 lines are 53 KB; the rest is room.
             body_bytes_max: 128 * 1024,
             header_ms_max: 20_000,
-            body_ms_max: 10_000,
+            // A request of a log is a packet or two. Time for two losses in a row (one second, then
+            // two), and nobody holds a place for longer.
+            body_ms_max: 4_000,
             requests_max: 2048,
             connections_max: 4096,
             drain_ms_max: 10_000,
@@ -103,8 +110,18 @@ impl Config {
             ("requests_max", config.requests_max == 0),
             ("connections_max", config.connections_max == 0),
         ];
-        match zero.iter().find(|(_, zero)| *zero) {
-            Some((key, _)) => Err(ConfigError::Value(format!("{key} must not be 0"))),
+        if let Some((key, _)) = zero.iter().find(|(_, zero)| *zero) {
+            return Err(ConfigError::Value(format!("{key} must not be 0")));
+        }
+        let times = [
+            ("header_ms_max", config.header_ms_max),
+            ("body_ms_max", config.body_ms_max),
+            ("drain_ms_max", config.drain_ms_max),
+        ];
+        match times.iter().find(|(_, time_ms)| *time_ms > TIME_MS_MAX) {
+            Some((key, _)) => {
+                Err(ConfigError::Value(format!("{key} must not be more than {TIME_MS_MAX}")))
+            }
             None => Ok(config),
         }
     }
@@ -127,8 +144,17 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_key_is_an_error_and_so_is_a_limit_of_zero() {
-        for bad in ["freeze = true", "listen = 8100", "requests_max = 0", "body_ms_max = 0"] {
+    fn an_unknown_key_is_an_error_and_so_is_a_limit_that_makes_no_sense() {
+        let bad = [
+            "freeze = true",
+            "listen = 8100",
+            "requests_max = 0",
+            "body_ms_max = 0",
+            "body_ms_max = 9223372036854775807",
+            "header_ms_max = 86400001",
+            "drain_ms_max = 86400001",
+        ];
+        for bad in bad {
             let error = Config::parse(bad).unwrap_err().to_string();
             let key = bad.split(' ').next().unwrap();
             assert!(error.contains(key), "{error}");

@@ -8,7 +8,7 @@
 //!
 //! The format of the proven files is in log-core. Making the proof is pure; keeping it is not.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -23,11 +23,14 @@ use crate::add_checkpoint::Opened;
 use crate::refusal::Refusal;
 use crate::state::{Store, StoreError};
 
-/// Evidence files of one origin, the first ones: one convicts, a flood of them must not fill the
-/// disk.
+/// Evidence files of one origin that the operator has not accepted, the first ones: one convicts, a
+/// flood of them must not fill the disk.
 pub const EVIDENCE_FILES_MAX: usize = 16;
-/// Suspected requests of one origin, the latest ones. Each has at most the length of a body.
+/// Suspected requests of one origin, the latest ones.
 pub const SUSPECTED_FILES_MAX: usize = 8;
+/// Suspected requests of all origins together. Anybody can cause them for a log that is ahead of
+/// this witness; each is a checkpoint and a proof, a few kilobytes.
+pub const SUSPECTED_FILES_TOTAL_MAX: usize = 8192;
 
 const EVIDENCE_SUFFIX: &str = ".tlog-evidence";
 const REQUEST_SUFFIX: &str = ".request";
@@ -110,40 +113,72 @@ pub struct EvidenceFiles {
     evidence: PathBuf,
     suspected: PathBuf,
     /// One writer at a time: numbers are given, and the oldest is dropped.
-    writing: Mutex<()>,
+    writing: Mutex<Written>,
+}
+
+/// What this process knows of the files.
+#[derive(Debug, Default)]
+struct Written {
+    /// Files under `suspected`; counted when it is asked for first.
+    suspected: Option<usize>,
+    /// Evidence whose names this process has synced: origin and id.
+    durable: HashSet<(Hash, Hash)>,
 }
 
 impl EvidenceFiles {
     /// The files below a data directory. Nothing is made before there is something to keep.
     pub fn new(data_dir: &Path) -> Self {
         let (evidence, suspected) = (data_dir.join("evidence"), data_dir.join("suspected"));
-        Self { evidence, suspected, writing: Mutex::new(()) }
+        Self { evidence, suspected, writing: Mutex::default() }
     }
 
-    /// Keeps a proof and the request it was taken from, durably when this returns.
+    /// Keeps a proof and the request it was taken from, durably when this returns. Evidence that is
+    /// `accepted` takes no room from what may come.
     ///
     /// # Errors
     /// The disk failed: it is not kept.
-    pub fn keep(&self, origin: &Hash, evidence: &Evidence, request: &[u8]) -> io::Result<Kept> {
-        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+    pub fn keep(
+        &self,
+        origin: &Hash,
+        evidence: &Evidence,
+        request: &str,
+        accepted: impl Fn(&Hash) -> io::Result<bool>,
+    ) -> io::Result<Kept> {
+        let mut written = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         let id = evidence.id();
-        let known = self.ids(origin)?;
-        if known.contains(&id) {
-            return Ok(Kept::Known);
-        }
-        if known.len() >= EVIDENCE_FILES_MAX {
-            return Ok(Kept::Full);
+        let known = self.numbered(origin)?;
+        let kept =
+            if known.iter().any(|(_, known)| *known == id) { Kept::Known } else { Kept::New };
+        if kept == Kept::Known && written.durable.contains(&(*origin, id)) {
+            return Ok(kept);
         }
         let directory = self.evidence.join(origin.to_string());
-        make_directory(&self.evidence)?;
-        make_directory(&directory)?;
-        let name = format!("{:02}-{id}", known.len());
-        // The request first: a crash between the two leaves a request without evidence, which
-        // nothing lists and which is written again with the next attempt.
-        write_durably(&directory, &format!("{name}{REQUEST_SUFFIX}"), request)?;
-        let file = evidence.to_string();
-        write_durably(&directory, &format!("{name}{EVIDENCE_SUFFIX}"), file.as_bytes())?;
-        Ok(Kept::New)
+        if kept == Kept::New {
+            let mut open = 0;
+            for (_, id) in &known {
+                open += usize::from(!accepted(id)?);
+            }
+            if open >= EVIDENCE_FILES_MAX {
+                return Ok(Kept::Full);
+            }
+            make_directory(&self.evidence)?;
+            make_directory(&directory)?;
+            let number = known.last().map_or(0, |(last, _)| last + 1);
+            let name = format!("{number:02}-{id}");
+            // The request first: a crash between the two leaves a request without evidence, which
+            // nothing lists and which is written again with the next attempt.
+            write_whole(&directory, &format!("{name}{REQUEST_SUFFIX}"), request.as_bytes())?;
+            let file = evidence.to_string();
+            write_whole(&directory, &format!("{name}{EVIDENCE_SUFFIX}"), file.as_bytes())?;
+        }
+        // The names, up to the data directory. A file that an earlier process left may have none on
+        // disk yet, so it is not enough that it is there.
+        for synced in directory.ancestors().take(3) {
+            File::open(synced)?.sync_all()?;
+        }
+        // From here a crash loses neither file nor name, and the refusal may be heard.
+        written.durable.insert((*origin, id));
+        Ok(kept)
     }
 
     /// Keeps a request that proves nothing, if there is room or an older one to drop. It is not
@@ -151,19 +186,30 @@ impl EvidenceFiles {
     ///
     /// # Errors
     /// The disk failed: it is not kept.
-    pub fn suspect(&self, origin: &Hash, now_s: u64, request: &[u8]) -> io::Result<()> {
-        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+    pub fn suspect(&self, origin: &Hash, now_s: u64, request: &str) -> io::Result<()> {
+        let mut written = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut total = match written.suspected {
+            Some(total) => total,
+            None => self.count_suspected()?,
+        };
         let directory = self.suspected.join(origin.to_string());
-        make_directory(&self.suspected)?;
-        make_directory(&directory)?;
-        let mut names = names(&directory)?;
-        names.sort();
-        let surplus = (names.len() + 1).saturating_sub(SUSPECTED_FILES_MAX);
-        for name in names.iter().take(surplus) {
+        let mut old = names(&directory)?;
+        old.sort();
+        let full = total >= SUSPECTED_FILES_TOTAL_MAX;
+        let surplus = (old.len() + 1).saturating_sub(SUSPECTED_FILES_MAX).max(usize::from(full));
+        for name in old.iter().take(surplus) {
             fs::remove_file(directory.join(name))?;
+            total = total.saturating_sub(1);
         }
-        let name = format!("{now_s:020}-{}{REQUEST_SUFFIX}", sha256(request));
-        create(&directory.join(name))?.write_all(request)
+        if total < SUSPECTED_FILES_TOTAL_MAX {
+            make_directory(&self.suspected)?;
+            make_directory(&directory)?;
+            let name = format!("{now_s:020}-{}{REQUEST_SUFFIX}", sha256(request.as_bytes()));
+            create(&directory.join(name))?.write_all(request.as_bytes())?;
+            total += 1;
+        }
+        written.suspected = Some(total);
+        Ok(())
     }
 
     /// Ids of the evidence about an origin, oldest first.
@@ -171,9 +217,20 @@ impl EvidenceFiles {
     /// # Errors
     /// The directory cannot be read.
     pub fn ids(&self, origin: &Hash) -> io::Result<Vec<Hash>> {
-        let mut names = names(&self.evidence.join(origin.to_string()))?;
-        names.sort();
-        Ok(names.iter().filter_map(|name| id_of(name)).collect())
+        Ok(self.numbered(origin)?.into_iter().map(|(_, id)| id).collect())
+    }
+
+    fn numbered(&self, origin: &Hash) -> io::Result<Vec<(u32, Hash)>> {
+        let names = names(&self.evidence.join(origin.to_string()))?;
+        let mut files: Vec<_> = names.iter().filter_map(|name| id_of(name)).collect();
+        files.sort_by_key(|(number, _)| *number);
+        Ok(files)
+    }
+
+    fn count_suspected(&self) -> io::Result<usize> {
+        let logs = names(&self.suspected)?;
+        let counts = logs.iter().map(|log| Ok(names(&self.suspected.join(log))?.len()));
+        counts.sum()
     }
 
     /// How many files there are about each log of which there are any.
@@ -190,7 +247,7 @@ impl EvidenceFiles {
     pub fn read(&self, origin: &Hash, id: &Hash) -> io::Result<Option<String>> {
         let directory = self.evidence.join(origin.to_string());
         let names = names(&directory)?;
-        match names.iter().find(|name| id_of(name) == Some(*id)) {
+        match names.iter().find(|name| id_of(name).is_some_and(|(_, found)| found == *id)) {
             Some(name) => fs::read_to_string(directory.join(name)).map(Some),
             None => Ok(None),
         }
@@ -198,8 +255,9 @@ impl EvidenceFiles {
 }
 
 /// `<nn>-<id>.tlog-evidence`
-fn id_of(name: &str) -> Option<Hash> {
-    Hash::from_hex(name.strip_suffix(EVIDENCE_SUFFIX)?.split_once('-')?.1)
+fn id_of(name: &str) -> Option<(u32, Hash)> {
+    let (number, id) = name.strip_suffix(EVIDENCE_SUFFIX)?.split_once('-')?;
+    Some((number.parse().ok()?, Hash::from_hex(id)?))
 }
 
 /// The names in a directory; none if it is not there.
@@ -214,9 +272,8 @@ fn names(directory: &Path) -> io::Result<Vec<String>> {
 
 fn make_directory(path: &Path) -> io::Result<()> {
     match fs::DirBuilder::new().mode(DIRECTORY_MODE).create(path) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        Err(error) => Err(error),
-        Ok(()) => path.parent().map_or(Ok(()), |parent| File::open(parent)?.sync_all()),
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+        _ => Ok(()),
     }
 }
 
@@ -224,12 +281,11 @@ fn create(path: &Path) -> io::Result<File> {
     fs::OpenOptions::new().write(true).create(true).truncate(true).mode(FILE_MODE).open(path)
 }
 
-/// Writes a file whole or not at all.
-fn write_durably(directory: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
+/// Writes a file whole or not at all; its name is durable once the directory is synced.
+fn write_whole(directory: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
     let unfinished = directory.join(format!("{name}.new"));
     let mut file = create(&unfinished)?;
     file.write_all(bytes)?;
     file.sync_all()?;
-    fs::rename(&unfinished, directory.join(name))?;
-    File::open(directory)?.sync_all()
+    fs::rename(&unfinished, directory.join(name))
 }

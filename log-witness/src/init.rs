@@ -3,7 +3,7 @@
 
 use std::fs::{self, File};
 use std::io::Write;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use log_core::key::VerifierKey;
@@ -53,6 +53,9 @@ pub fn init(
     if fs::read_dir(data_dir).map_err(file(data_dir))?.next().is_some() {
         return Err(InitError::InUse(data_dir.to_owned()));
     }
+    // An empty directory that was there may have been open to everybody.
+    let private = fs::Permissions::from_mode(0o700);
+    fs::set_permissions(data_dir, private).map_err(file(data_dir))?;
     let config = data_dir.join(CONFIG_FILE);
     fs::OpenOptions::new()
         .write(true)
@@ -86,18 +89,19 @@ pub fn recreate_database(
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt;
-
     use super::*;
 
     #[test]
     fn a_witness_is_made_once_and_nobody_else_can_read_it() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("w");
+        fs::create_dir(&path).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o777)).unwrap();
         assert_eq!(init(&path, "w.example/a", true, 1).unwrap().len(), 2);
+        drop(crate::server::lock(&path).unwrap());
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!(mode(&path), 0o700);
-        for name in ["keys", DATABASE_FILE, CONFIG_FILE] {
+        for name in ["keys", DATABASE_FILE, CONFIG_FILE, "lock"] {
             assert_eq!(mode(&path.join(name)), 0o600, "{name}");
         }
         assert!(matches!(init(&path, "w.example/a", true, 1), Err(InitError::InUse(_))));

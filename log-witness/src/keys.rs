@@ -15,7 +15,7 @@
 use std::fmt;
 use std::fs;
 use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use base64::Engine;
@@ -25,7 +25,7 @@ use log_core::cosignature::{Cosignature, CosignerKey};
 use log_core::key::{KeyAlgorithm, KeyName, VerifierKey};
 use log_core::note::{NoteSignature, SignedNote};
 use log_core::{Hash, TreeHead};
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
 /// First line of a key file.
 const HEADER: &str = "cairn/witness-keys@v1";
@@ -37,6 +37,10 @@ const TYPE_ED25519: u8 = 0x04;
 const TYPE_ML_DSA_44: u8 = 0x06;
 /// Key files are readable by their owner alone.
 const KEY_FILE_MODE: u32 = 0o600;
+/// Room for a key file of two keys with the longest name: growing would leave copies behind.
+const KEY_FILE_BYTES: usize = 1024;
+/// What group and others may do.
+const OTHERS_MODE: u32 = 0o077;
 /// Lines under the witness's own names on a submitted note that are looked at: whoever sends more
 /// of them wants to cost time.
 const OWN_LINES_MAX: usize = 4;
@@ -75,13 +79,21 @@ pub struct WitnessKeys {
     state_id: StateId,
 }
 
-/// What a valid signature of one of these keys says about a log.
+/// What valid signatures of these keys on one note say about its log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OwnCosignature {
     /// The head that was cosigned.
     pub head: TreeHead,
-    /// When, in seconds since 1970.
+    /// When last, in seconds since 1970.
     pub time_s: u64,
+}
+
+impl OwnCosignature {
+    /// What the lines that [`WitnessKeys::own_lines`] found on a note over `head` say together.
+    pub fn of_lines(lines: &[(NoteSignature, Cosignature)], head: TreeHead) -> Option<Self> {
+        let time_s = lines.iter().map(|(_, own)| own.time_s()).max()?;
+        Some(Self { head, time_s })
+    }
 }
 
 /// What can be wrong with the key file. It is the operator who must act.
@@ -94,6 +106,17 @@ pub enum KeyError {
         path: PathBuf,
         /// What the system said.
         source: std::io::Error,
+    },
+    /// Others than the owner can read or change the file.
+    #[error(
+        "{path}: others can read or change the keys (mode {mode:04o}); run `chmod 600` on it if \
+         nobody has"
+    )]
+    Open {
+        /// The key file.
+        path: PathBuf,
+        /// Its permissions.
+        mode: u32,
     },
     /// The file is not what `init` writes.
     #[error("{path}: {what}")]
@@ -130,7 +153,8 @@ impl WitnessKeys {
     /// [`KeyError`].
     pub fn create(path: &Path, name: &str, state_id: StateId, both: bool) -> Result<(), KeyError> {
         let name = KeyName::parse(name).map_err(|error| KeyError::Name(error.to_string()))?;
-        let mut text = Zeroizing::new(format!("{HEADER}\nstate-id {state_id}\n"));
+        let mut text = Zeroizing::new(String::with_capacity(KEY_FILE_BYTES));
+        text.push_str(&format!("{HEADER}\nstate-id {state_id}\n"));
         let types: &[u8] = if both { &[TYPE_ED25519, TYPE_ML_DSA_44] } else { &[TYPE_ED25519] };
         for key_type in types {
             let seed: Zeroizing<[u8; 32]> = Zeroizing::new(rand::random());
@@ -146,14 +170,17 @@ impl WitnessKeys {
         out.write_all(text.as_bytes()).and_then(|()| out.sync_all()).map_err(file)
     }
 
-    /// Reads a key file.
+    /// Reads a key file that nobody but its owner can read or change.
     ///
     /// # Errors
     /// [`KeyError`].
     pub fn load(path: &Path) -> Result<Self, KeyError> {
-        let text = fs::read_to_string(path)
-            .map(Zeroizing::new)
-            .map_err(|source| KeyError::File { path: path.to_owned(), source })?;
+        let file = |source| KeyError::File { path: path.to_owned(), source };
+        let mode = fs::metadata(path).map_err(file)?.permissions().mode() & 0o7777;
+        if mode & OTHERS_MODE != 0 {
+            return Err(KeyError::Open { path: path.to_owned(), mode });
+        }
+        let text = fs::read_to_string(path).map(Zeroizing::new).map_err(file)?;
         Self::parse(&text).map_err(|what| KeyError::Malformed { path: path.to_owned(), what })
     }
 
@@ -167,7 +194,14 @@ impl WitnessKeys {
             .and_then(|line| line.strip_prefix("state-id "))
             .and_then(Hash::from_hex)
             .ok_or("the second line is no state id")?;
-        let keys: Vec<_> = lines.map(parse_private).collect::<Option<_>>().ok_or("a bad key")?;
+        let mut keys: Vec<CosignerKey> = Vec::new();
+        for line in lines {
+            let key = parse_private(line).ok_or("a bad key")?;
+            if keys.iter().any(|had| had.verifier_key() == key.verifier_key()) {
+                return Err("a key is there twice");
+            }
+            keys.push(key);
+        }
         if keys.is_empty() {
             return Err("there is no key");
         }
@@ -203,13 +237,27 @@ impl WitnessKeys {
         self.keys.iter().map(sign).collect()
     }
 
-    /// The keys that sign subtrees and have cosigned this note: it is their word that a subtree of
-    /// it may be signed on.
-    pub fn subtree_cosigners(&self, note: &SignedNote) -> Vec<&CosignerKey> {
+    /// The lines of every key on a note that this witness has committed with this time, as in an
+    /// answer; `None` if one is missing, as after a restart from a note that lacks it.
+    pub fn committed_lines(&self, note: &str, time_s: u64) -> Option<String> {
+        let note = SignedNote::parse(note.as_bytes()).ok()?;
+        self.verifier_keys().try_fold(String::new(), |lines, key| {
+            let line = note.signatures().iter().find(|line| {
+                let by_key = line.id == key.id() && line.name == *key.name();
+                by_key && line.signature.starts_with(&time_s.to_be_bytes())
+            })?;
+            Some(format!("{lines}{line}\n"))
+        })
+    }
+
+    /// The keys that sign subtrees and made one of these valid lines: it is their word that a
+    /// subtree of the note may be signed on.
+    pub fn subtree_cosigners(&self, own: &[(NoteSignature, Cosignature)]) -> Vec<&CosignerKey> {
         let signs = |key: &&CosignerKey| {
             let key = key.verifier_key();
+            let by_key = |line: &NoteSignature| line.id == key.id() && line.name == *key.name();
             let subtrees = key.algorithm() == KeyAlgorithm::CosignatureMlDsa44;
-            subtrees && Cosignature::find(note, key).is_some()
+            subtrees && own.iter().any(|(line, _)| by_key(line))
         };
         self.keys.iter().filter(signs).collect()
     }
@@ -227,21 +275,24 @@ impl WitnessKeys {
         };
         lines.take(OWN_LINES_MAX).filter_map(verify).collect()
     }
-
-    /// What the valid lines of these keys on a note say; `head` is what the note says.
-    pub fn own_cosignatures(&self, note: &SignedNote, head: TreeHead) -> Vec<OwnCosignature> {
-        let lines = self.own_lines(note).into_iter();
-        lines.map(|(_, own)| OwnCosignature { head, time_s: own.time_s() }).collect()
-    }
 }
 
-fn private_line(name: &KeyName, key_type: u8, seed: &[u8; 32]) -> Result<String, KeyError> {
+fn private_line(
+    name: &KeyName,
+    key_type: u8,
+    seed: &[u8; 32],
+) -> Result<Zeroizing<String>, KeyError> {
     let key = cosigner(name.clone(), key_type, seed)
         .ok_or_else(|| KeyError::Name("the name of a witness has at most 255 bytes".into()))?;
-    let mut value = [&[key_type][..], seed].concat();
-    let line =
-        format!("{KEY_START}{name}+{}+{}\n", key.verifier_key().id(), STANDARD.encode(&value));
-    value.zeroize();
+    let value = Zeroizing::new([&[key_type][..], seed].concat());
+    let value = Zeroizing::new(STANDARD.encode(&*value));
+    let id = key.verifier_key().id();
+    // As long as it will be: a string that grows leaves its old bytes behind.
+    let length = KEY_START.len() + name.as_str().len() + id.to_string().len() + value.len() + 3;
+    let mut line = Zeroizing::new(String::with_capacity(length));
+    for part in [KEY_START, name.as_str(), "+", &id.to_string(), "+", &value, "\n"] {
+        line.push_str(part);
+    }
     Ok(line)
 }
 
@@ -289,6 +340,18 @@ mod tests {
     }
 
     #[test]
+    fn a_key_file_that_others_can_read_or_change_is_refused() {
+        let (_dir, path) = file(false);
+        for mode in [0o640, 0o604, 0o620, 0o601, 0o644] {
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+            let error = WitnessKeys::load(&path).unwrap_err().to_string();
+            assert!(error.contains("chmod 600") && error.contains("06"), "{error}");
+        }
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o400)).unwrap();
+        assert!(WitnessKeys::load(&path).is_ok());
+    }
+
+    #[test]
     fn a_witness_may_hold_one_key() {
         let (_dir, path) = file(false);
         assert_eq!(WitnessKeys::load(&path).unwrap().verifier_keys().count(), 1);
@@ -309,6 +372,7 @@ mod tests {
             text.replace(key_line, &key_line[..key_line.len() - 4]),
             text.replace(KEY_START, "PUBLIC+KEY+"),
             format!("{text}more\n"),
+            format!("{text}{key_line}\n"),
         ];
         for text in bad {
             assert!(WitnessKeys::parse(&text).is_err(), "{text}");

@@ -15,7 +15,8 @@
 //!
 //! Beside it: [`sign_subtree`], [`evidence`] (what convicts a log), [`lost_state`] (how an operator
 //! restarts an origin), [`admin`] (what operators ask a running witness), [`log_list`], [`clock`],
-//! [`config`], [`init`], [`logs`], [`row`], [`metrics`].
+//! [`config`], [`init`], [`logs`], [`row`], [`metrics`], [`printable`], [`idle`] and
+//! [`unfinished`] (who holds places without using them).
 //!
 //! The promise: no signature leaves before the compare-and-swap on its head is durable, so one key
 //! never cosigns two histories, whatever is killed and when. FORMAT.md has every byte and the
@@ -28,15 +29,18 @@ pub mod clock;
 pub mod commit;
 pub mod config;
 pub mod evidence;
+pub mod idle;
 pub mod init;
 pub mod keys;
 pub mod log_list;
 pub mod logs;
 pub mod lost_state;
 pub mod metrics;
+pub mod printable;
 pub mod refusal;
 pub mod row;
 pub mod server;
 pub mod sign_subtree;
 pub mod state;
+pub mod unfinished;
 pub mod witness;

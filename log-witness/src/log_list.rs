@@ -4,6 +4,8 @@
 use log_core::checkpoint::Origin;
 use log_core::key::{KeyAlgorithm, VerifierKey};
 
+use crate::admin::ORIGIN_BYTES_MAX;
+
 /// First line of a list, comments aside.
 const HEADER: &str = "logs/v0";
 /// Largest number of requests a day, exclusive.
@@ -29,7 +31,8 @@ pub struct ListedLog {
 pub struct LogList {
     /// The logs.
     pub logs: Vec<ListedLog>,
-    /// Entries that this program cannot use, with the reason: keys of another type.
+    /// Entries that this program cannot use, with the reason: keys of another type, origins that
+    /// cannot be cosigned. One such entry must not keep the others out.
     pub skipped: Vec<String>,
 }
 
@@ -89,8 +92,15 @@ impl LogList {
                 Some((_, text)) => value(text, "origin").unwrap_or_default(),
                 None => key.name().as_str(),
             };
-            let origin = Origin::parse(origin).map_err(|_| error(line, "a bad origin"))?;
-            list.logs.push(ListedLog { origin, key, requests_per_day, contact });
+            match Origin::parse(origin) {
+                Ok(origin) if origin.as_str().len() <= ORIGIN_BYTES_MAX => {
+                    list.logs.push(ListedLog { origin, key, requests_per_day, contact });
+                }
+                Ok(_) => list.skipped.push(format!(
+                    "line {line}: the origin is longer than {ORIGIN_BYTES_MAX} bytes"
+                )),
+                Err(why) => list.skipped.push(format!("line {line}: {why}")),
+            }
         }
         Ok(list)
     }
@@ -147,13 +157,20 @@ mod tests {
     }
 
     #[test]
-    fn keys_that_cannot_be_used_are_left_out_and_said() {
+    fn entries_that_cannot_be_used_are_left_out_and_said() {
+        let long = "x".repeat(ORIGIN_BYTES_MAX + 1);
         let text = format!(
-            "logs/v0\nvkey {}\nqpd 1\ncontact a\nvkey {VKEY}\nqpd 1\ncontact a\n",
-            VKEY.replace("1d4851ea", "00000000")
+            "logs/v0\nvkey {}\nqpd 1\ncontact a\nvkey {VKEY}\nqpd 1\ncontact a\n\
+             vkey {VKEY}\norigin {long}\nqpd 1\ncontact a\n\
+             vkey {VKEY}\norigin a\u{1}b\nqpd 1\ncontact a\n\
+             vkey {VKEY}\norigin {}\nqpd 1\ncontact a\n",
+            VKEY.replace("1d4851ea", "00000000"),
+            &long[1..]
         );
         let list = LogList::parse(text.as_bytes()).unwrap();
-        assert_eq!((list.logs.len(), list.skipped.len()), (1, 1));
-        assert!(list.skipped[0].starts_with("line 2"));
+        assert_eq!((list.logs.len(), list.skipped.len()), (2, 3));
+        for (skipped, line) in list.skipped.iter().zip(["line 2:", "line 8:", "line 12:"]) {
+            assert!(skipped.starts_with(line), "{skipped}");
+        }
     }
 }

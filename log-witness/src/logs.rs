@@ -10,7 +10,10 @@ use log_core::checkpoint::Origin;
 use log_core::key::VerifierKey;
 use log_core::witness::origin_hash;
 
-use crate::row::Row;
+use crate::row::{Row, Standing};
+
+/// Every state that a log can be in.
+pub const STATES: [&str; 5] = ["never-cosigned", "cosigned", "frozen", "rolled-back", "lost"];
 
 /// One log.
 #[derive(Debug)]
@@ -22,6 +25,7 @@ pub struct Log {
     current: RwLock<Arc<Current>>,
     frozen: RwLock<Option<Hash>>,
     suspected_at_s: AtomicU64,
+    refusals: AtomicU64,
 }
 
 /// What is known of a log at one moment; it never changes.
@@ -38,7 +42,7 @@ impl Log {
         let hash = origin_hash(&origin);
         let current = RwLock::new(Arc::new(Current { keys: Arc::new(keys), row }));
         let (frozen, suspected_at_s) = (RwLock::new(None), AtomicU64::new(0));
-        Self { origin, hash, current, frozen, suspected_at_s }
+        Self { origin, hash, current, frozen, suspected_at_s, refusals: AtomicU64::new(0) }
     }
 
     /// What is known now.
@@ -68,6 +72,28 @@ impl Log {
     /// Freezes the log on this evidence, or thaws it.
     pub fn set_frozen(&self, evidence: Option<Hash>) {
         *self.frozen.write().unwrap_or_else(PoisonError::into_inner) = evidence;
+    }
+
+    /// One of [`STATES`]: whether this log gets signatures, and if not why.
+    pub fn state(&self) -> &'static str {
+        let header = self.current().row.header;
+        match header.standing {
+            Standing::Lost => "lost",
+            _ if header.ahead.is_some() => "rolled-back",
+            _ if self.frozen().is_some() => "frozen",
+            Standing::NeverCosigned => "never-cosigned",
+            Standing::Cosigned(_) => "cosigned",
+        }
+    }
+
+    /// Counts a request with the log's signature that got none of ours.
+    pub fn count_refusal(&self) {
+        self.refusals.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Such requests since the start.
+    pub fn refusals(&self) -> u64 {
+        self.refusals.load(Ordering::Relaxed)
     }
 
     /// Whether another suspected request may be kept in this second: one a second and log.

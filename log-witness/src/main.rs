@@ -16,6 +16,7 @@ use log_witness::config::Config;
 use log_witness::init::{init, recreate_database};
 use log_witness::keys::WitnessKeys;
 use log_witness::log_list::LogList;
+use log_witness::printable::printable;
 use log_witness::server;
 use log_witness::witness::{OpenError, Witness};
 use tracing_subscriber::EnvFilter;
@@ -82,7 +83,7 @@ enum Command {
         /// Metrics and readiness; wins over the configuration
         #[arg(long)]
         admin: Option<SocketAddr>,
-        /// The clock is right although it is a year ahead of everything on disk
+        /// The clock is right, although it is a year ahead of everything on disk, or behind it
         #[arg(long)]
         accept_clock: bool,
         /// Log lines as JSON
@@ -133,7 +134,7 @@ fn main() -> ExitCode {
     match run(args.command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("cairn-witness: {error:#}");
+            eprintln!("cairn-witness: {}", printable(&format!("{error:#}")));
             ExitCode::from(EXIT_NO)
         }
     }
@@ -261,10 +262,10 @@ fn report_added(report: &Report, skipped: &[String]) -> anyhow::Result<()> {
     let Report::Added { added, known, alarms } = report else { bail!("an unexpected answer") };
     println!("{added} added, {known} known");
     for line in skipped {
-        eprintln!("cairn-witness: left out: {line}");
+        eprintln!("cairn-witness: left out: {}", printable(line));
     }
     for alarm in alarms {
-        eprintln!("cairn-witness: ALARM: {alarm}");
+        eprintln!("cairn-witness: ALARM: {}", printable(alarm));
     }
     if alarms.is_empty() { Ok(()) } else { bail!("a key of a known log differs; see --add-key") }
 }
@@ -279,7 +280,8 @@ fn print_list(report: &Report, json: bool) -> anyhow::Result<()> {
     for log in logs {
         let age = log.age_s.map_or_else(|| "-".to_owned(), |age| age.to_string());
         let (size, state, evidence) = (log.size, &log.state, log.evidence);
-        println!("{size:>12} {age:>10} {state:<14} {evidence:>8}  {}", log.origin);
+        let origin = printable(&log.origin);
+        println!("{size:>12} {age:>10} {state:<14} {evidence:>8}  {origin}");
     }
     Ok(())
 }
@@ -295,7 +297,7 @@ fn print_evidence(report: &Report, whole: bool, json: bool) -> anyhow::Result<()
             print!("{}", file.file);
         } else {
             let accepted = if file.accepted { "accepted" } else { "open" };
-            println!("{} {accepted} {}", file.id, file.origin);
+            println!("{} {accepted} {}", file.id, printable(&file.origin));
         }
     }
     Ok(())
@@ -303,7 +305,7 @@ fn print_evidence(report: &Report, whole: bool, json: bool) -> anyhow::Result<()
 
 fn print_done(report: &Report) -> anyhow::Result<()> {
     let Report::Done { what } = report else { bail!("an unexpected answer") };
-    println!("{what}");
+    println!("{}", printable(what));
     Ok(())
 }
 
@@ -316,7 +318,11 @@ fn run_serve(
     let mut config = Config::load(data_dir)?;
     config.listen = listen.unwrap_or(config.listen);
     config.admin = admin.unwrap_or(config.admin);
-    server::raise_file_limit();
+    let connections_max = server::connections_that_fit(server::raise_file_limit());
+    if connections_max < config.connections_max {
+        tracing::warn!(connections_max, "fewer connections: the limit of open files is low");
+        config.connections_max = connections_max;
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(serve(data_dir, config, accept_clock))
 }
@@ -328,9 +334,7 @@ async fn serve(data_dir: &Path, config: Config, accept_clock: bool) -> anyhow::R
     let listener = server::bind(config.listen).await?;
     let admin = server::bind(config.admin).await?;
     let clock = Clock::system();
-    if accept_clock {
-        clock.accept();
-    }
+    let clock = if accept_clock { clock.accepted() } else { clock };
     let witness = match Witness::open(data_dir, &config, clock, Arc::new(end_process)) {
         Ok(witness) => Ok(Arc::new(witness)),
         Err(lost @ (OpenError::DatabaseMissing | OpenError::OtherState { .. })) => {

@@ -1,6 +1,6 @@
 //! Every metric of the process, declared once. Other files only name them.
 
-use std::sync::atomic::{AtomicI64, AtomicU64};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use prometheus_client::encoding::EncodeLabelSet;
@@ -12,6 +12,7 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
 use crate::evidence::Kept;
+use crate::logs::STATES;
 
 type Count = Counter<u64, AtomicU64>;
 type Level = Gauge<i64, AtomicI64>;
@@ -19,6 +20,11 @@ type Level = Gauge<i64, AtomicI64>;
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct OfOrigin {
     origin: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfState {
+    state: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -47,6 +53,10 @@ struct OfOutcome {
 pub struct LogLevels {
     /// The log.
     pub origin: String,
+    /// One of [`STATES`].
+    pub state: &'static str,
+    /// Requests with its signature that got none of ours.
+    pub refusals: u64,
     /// The size that was cosigned last.
     pub size: u64,
     /// Seconds since then; absent if nothing was cosigned.
@@ -70,6 +80,8 @@ pub struct Metrics {
     size: Family<OfOrigin, Level>,
     age_seconds: Family<OfOrigin, Level>,
     evidence_files: Family<OfOrigin, Level>,
+    log_refusals: Family<OfOrigin, Count>,
+    logs: Family<OfState, Level>,
 }
 
 /// From 100 microseconds to about 13 seconds.
@@ -94,6 +106,8 @@ impl Metrics {
             size: Family::default(),
             age_seconds: Family::default(),
             evidence_files: Family::default(),
+            log_refusals: Family::default(),
+            logs: Family::default(),
         };
         metrics.register_requests();
         metrics.register_state();
@@ -136,6 +150,12 @@ impl Metrics {
             "Files that convict the log",
             self.evidence_files.clone(),
         );
+        registry.register(
+            "log_refusals",
+            "Requests with the log's signature that got none",
+            self.log_refusals.clone(),
+        );
+        registry.register("logs", "Logs by whether they get signatures", self.logs.clone());
     }
 
     /// Counts one answered request.
@@ -187,8 +207,13 @@ impl Metrics {
 
     /// Everything in the text format of Prometheus.
     pub fn render(&self, logs: Vec<LogLevels>) -> String {
-        for LogLevels { origin, size, age_s, evidence } in logs {
+        for state in STATES {
+            let in_state = logs.iter().filter(|log| log.state == state).count();
+            self.logs.get_or_create(&OfState { state }).set(level(in_state as u64));
+        }
+        for LogLevels { origin, refusals, size, age_s, evidence, .. } in logs {
             let origin = OfOrigin { origin };
+            self.log_refusals.get_or_create(&origin).inner().store(refusals, Ordering::Relaxed);
             self.size.get_or_create(&origin).set(level(size));
             self.evidence_files.get_or_create(&origin).set(level(evidence as u64));
             if let Some(age_s) = age_s {

@@ -29,6 +29,14 @@ pub struct Ahead {
     pub time_s: u64,
 }
 
+impl Ahead {
+    /// The larger size and the later time of both, each for itself: it never goes back.
+    #[must_use]
+    pub fn max(self, other: Self) -> Self {
+        Self { size: self.size.max(other.size), time_s: self.time_s.max(other.time_s) }
+    }
+}
+
 /// The part of a row that decides, without the note.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RowHeader {
@@ -36,7 +44,7 @@ pub struct RowHeader {
     pub standing: Standing,
     /// Time of the last cosignature, in seconds since 1970; 0 for none. It never goes back.
     pub time_s: u64,
-    /// Set when an own signature was seen that this row does not know.
+    /// The largest size and the latest time of own signatures that this row does not know.
     pub ahead: Option<Ahead>,
     /// Rows of this origin in the journal; at most 256.
     pub journal_rows: u16,
@@ -75,6 +83,13 @@ impl RowHeader {
     /// The size that a 409 names: 0 if nothing was cosigned.
     pub fn latest_size(&self) -> TreeSize {
         self.head().map_or_else(TreeSize::default, |head| head.size)
+    }
+
+    /// Whether a valid own signature over `head` of that time is not covered by this row: it is
+    /// larger, later, or over another root than the newest one.
+    pub fn is_behind(&self, head: TreeHead, time_s: u64) -> bool {
+        let other_root = self.head().is_some_and(|own| own.size == head.size && own != head);
+        head.size > self.latest_size() || time_s > self.time_s || other_root
     }
 
     /// Reads the header of a row.

@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use log_core::TreeSize;
 use log_core::checkpoint::Checkpoint;
-use log_core::note::{NoteSignature, SignedNote};
+use log_core::cosignature::Cosignature;
+use log_core::note::NoteSignature;
 use log_core::witness::SignSubtreeRequest;
 
 use crate::add_checkpoint::{parse_checkpoint, parse_note};
@@ -20,7 +21,7 @@ use crate::refusal::Refusal;
 pub struct OpenedSubtree {
     log: Arc<Log>,
     request: SignSubtreeRequest,
-    note: SignedNote,
+    own_lines: Vec<(NoteSignature, Cosignature)>,
     checkpoint: Checkpoint,
 }
 
@@ -29,7 +30,7 @@ impl OpenedSubtree {
     ///
     /// # Errors
     /// [`Refusal`].
-    pub fn open(body: &[u8], logs: &Logs) -> Result<Self, Refusal> {
+    pub fn open(body: &[u8], logs: &Logs, own_keys: &WitnessKeys) -> Result<Self, Refusal> {
         let request = SignSubtreeRequest::parse(body)?;
         let note = parse_note(&request.checkpoint)?;
         let checkpoint = parse_checkpoint(&note)?;
@@ -38,7 +39,8 @@ impl OpenedSubtree {
             return Err(Refusal::BeyondSize { old: end, size });
         }
         let log = logs.by_origin(checkpoint.origin.as_str()).ok_or(Refusal::UnknownOrigin)?;
-        Ok(Self { log, request, note, checkpoint })
+        let own_lines = own_keys.own_lines(&note);
+        Ok(Self { log, request, own_lines, checkpoint })
     }
 
     /// SS-3 to SS-5: the lines to answer, one for each key that cosigned the checkpoint and signs
@@ -47,7 +49,7 @@ impl OpenedSubtree {
     /// # Errors
     /// [`Refusal`].
     pub fn sign(&self, keys: &WitnessKeys) -> Result<Vec<NoteSignature>, Refusal> {
-        let signing = keys.subtree_cosigners(&self.note);
+        let signing = keys.subtree_cosigners(&self.own_lines);
         if signing.is_empty() {
             return Err(Refusal::NotCosigned);
         }
@@ -60,8 +62,8 @@ impl OpenedSubtree {
 
     /// What valid own signatures on the checkpoint say: if the state does not know it, the state
     /// was rolled back.
-    pub fn own_cosignatures(&self, keys: &WitnessKeys) -> Vec<OwnCosignature> {
-        keys.own_cosignatures(&self.note, self.checkpoint.head)
+    pub fn own(&self) -> Option<OwnCosignature> {
+        OwnCosignature::of_lines(&self.own_lines, self.checkpoint.head)
     }
 
     /// The log in question.

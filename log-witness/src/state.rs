@@ -285,8 +285,8 @@ impl Store {
         Ok(transaction.commit()?)
     }
 
-    /// Remembers that an own signature was seen which the row does not know. Nothing is signed for
-    /// that origin any more.
+    /// Remembers that an own signature was seen which the row does not know: the largest size and
+    /// the latest time. Nothing is signed for that origin any more.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -295,8 +295,7 @@ impl Store {
         let row = {
             let mut heads = transaction.open_table(HEADS)?;
             let mut row = stored_row(&heads, origin)?;
-            let newest = row.header.ahead.filter(|known| known.size > ahead.size);
-            row.header.ahead = Some(newest.unwrap_or(ahead));
+            row.header.ahead = Some(row.header.ahead.map_or(ahead, |known| known.max(ahead)));
             heads.insert(origin.as_bytes(), row.encode().as_slice())?;
             row
         };

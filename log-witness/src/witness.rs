@@ -1,18 +1,20 @@
 //! Witness: holds the parts together. A request is decided, signed, committed and answered here,
 //! and a refusal is weighed before it leaves.
 
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use log_core::note::NoteSignature;
-use log_core::{Hash, TreeSize};
+use log_core::checkpoint::Checkpoint;
+use log_core::note::{NoteSignature, SignedNote};
+use log_core::{Hash, TreeHead, TreeSize};
 
-use crate::add_checkpoint::{Opened, may_sign};
+use crate::add_checkpoint::Opened;
 use crate::clock::Clock;
 use crate::commit::{OnFatal, Writer};
 use crate::config::Config;
 use crate::evidence::{EvidenceFiles, Kept, Verdict, weigh};
-use crate::keys::{KeyError, WitnessKeys};
+use crate::keys::{KeyError, OwnCosignature, WitnessKeys};
 use crate::logs::{Log, Logs};
 use crate::metrics::{LogLevels, Metrics};
 use crate::refusal::Refusal;
@@ -134,13 +136,23 @@ impl Witness {
     /// [`Refusal`]; whatever it proves is kept by then.
     pub async fn add_checkpoint(&self, body: &[u8]) -> Result<String, Refusal> {
         let opened = Opened::open(body, &self.logs, &self.keys)?;
+        self.recall(opened.log(), opened.own()).await?;
         for _ in 0..CONFLICTS_MAX {
-            let header = opened.log().current().row.header;
+            let current = opened.log().current();
+            let header = current.row.header;
             let frozen = opened.log().frozen();
             let time_s = match opened.judge(&header, frozen, &self.clock.now()) {
                 Ok(time_s) => time_s,
-                Err(refusal) => return Err(self.refuse(&opened, refusal, body).await),
+                Err(refusal) => return Err(self.refuse(&opened, refusal).await),
             };
+            // The same head in the same second: what is durable already is the answer. Anybody can
+            // ask for a refresh, and it costs a signature and a commit once a second only.
+            if header.head() == Some(opened.checkpoint().head)
+                && header.time_s == time_s
+                && let Some(lines) = self.keys.committed_lines(&current.row.note, time_s)
+            {
+                return Ok(lines);
+            }
             match self.cosign(&opened, header.standing, time_s).await? {
                 Ok(lines) => return Ok(lines),
                 // The signatures of the lost race are forgotten: they never left this function.
@@ -188,13 +200,10 @@ impl Witness {
     /// # Errors
     /// [`Refusal`].
     pub async fn sign_subtree(&self, body: &[u8]) -> Result<String, Refusal> {
-        let opened = OpenedSubtree::open(body, &self.logs)?;
-        let log = opened.log();
-        let own = opened.own_cosignatures(&self.keys);
-        if let Err(refusal) = may_sign(&log.current().row.header, &own) {
-            // The subtree is still what this witness signed once; the next checkpoint is not.
-            self.remember_rollback(log, &refusal).await;
-        }
+        let opened = OpenedSubtree::open(body, &self.logs, &self.keys)?;
+        // If the state was rolled back, the subtree is still what this witness signed once; the
+        // next checkpoint is not.
+        self.recall(opened.log(), opened.own()).await?;
         opened.sign(&self.keys).map(|own| lines_of(&own))
     }
 
@@ -232,13 +241,21 @@ impl Witness {
         Ok(self.store.journal_note(origin, size)?.is_some())
     }
 
+    /// How many files of evidence there are about each log of which there are any.
+    pub async fn evidence_counts(&self) -> HashMap<Hash, usize> {
+        let files = Arc::clone(&self.evidence);
+        tokio::task::spawn_blocking(move || files.counts()).await.unwrap_or_default()
+    }
+
     /// What the metrics show of each log.
-    pub fn levels(&self) -> Vec<LogLevels> {
-        let (now_s, evidence) = (self.clock.now().wall_s, self.evidence.counts());
+    pub async fn levels(&self) -> Vec<LogLevels> {
+        let (now_s, evidence) = (self.clock.now().wall_s, self.evidence_counts().await);
         let levels = |log: Arc<Log>| {
             let header = log.current().row.header;
             LogLevels {
                 origin: log.origin.to_string(),
+                state: log.state(),
+                refusals: log.refusals(),
                 size: header.latest_size().get(),
                 age_s: header.head().map(|_| now_s.saturating_sub(header.time_s)),
                 evidence: evidence.get(&log.hash).copied().unwrap_or(0),
@@ -253,8 +270,8 @@ impl Witness {
     }
 
     /// Weighs a refusal, keeps what it proves, and gives the refusal that may leave.
-    async fn refuse(&self, opened: &Opened, refusal: Refusal, body: &[u8]) -> Refusal {
-        self.remember_rollback(opened.log(), &refusal).await;
+    async fn refuse(&self, opened: &Opened, refusal: Refusal) -> Refusal {
+        opened.log().count_refusal();
         let verdict = match weigh(opened, &refusal, &self.store) {
             Ok(verdict) => verdict,
             Err(error) => {
@@ -262,15 +279,15 @@ impl Witness {
                 return Refusal::Internal;
             }
         };
-        let (log, request) = (Arc::clone(opened.log()), body.to_vec());
+        let log = Arc::clone(opened.log());
         match verdict {
             Verdict::Nothing => refusal,
             Verdict::Suspected => {
-                self.suspect(log, request).await;
+                self.suspect(log, opened.verified_request()).await;
                 refusal
             }
             Verdict::Proven(evidence) => {
-                let size = opened.checkpoint().head.size;
+                let (request, size) = (opened.verified_request(), opened.checkpoint().head.size);
                 match self.keep(log, *evidence, request, size).await {
                     // From here the proof is on disk, and the refusal may be heard.
                     Ok(()) => refusal,
@@ -287,7 +304,7 @@ impl Witness {
         &self,
         log: Arc<Log>,
         evidence: log_core::Evidence,
-        request: Vec<u8>,
+        request: String,
         size: TreeSize,
     ) -> std::io::Result<()> {
         let evidence = evidence.with_comments(self.comments(&log, size));
@@ -296,7 +313,9 @@ impl Witness {
         let freeze = self.freeze_on_evidence;
         // On its own thread to the end: whoever sent this may hang up, and is convicted the same.
         let keeping = tokio::task::spawn_blocking(move || {
-            let kept = files.keep(&accused.hash, &evidence, &request)?;
+            let accepted =
+                |id: &Hash| store.is_accepted(&accused.hash, id).map_err(std::io::Error::other);
+            let kept = files.keep(&accused.hash, &evidence, &request, accepted)?;
             if freeze {
                 accused.set_frozen(unaccepted(&files, &store, &accused.hash)?);
             }
@@ -313,7 +332,7 @@ impl Witness {
         Ok(())
     }
 
-    async fn suspect(&self, log: Arc<Log>, request: Vec<u8>) {
+    async fn suspect(&self, log: Arc<Log>, request: String) {
         self.metrics.suspected();
         let now_s = self.clock.now().wall_s;
         if !log.may_suspect(now_s) {
@@ -351,26 +370,39 @@ impl Witness {
         Ok(())
     }
 
-    /// An own signature that the state does not know: from now on, and after every restart, this
-    /// log gets nothing until an operator restarts it.
-    async fn remember_rollback(&self, log: &Arc<Log>, refusal: &Refusal) {
-        let Refusal::RolledBack(ahead) = refusal else { return };
-        if log.current().row.header.ahead.is_some() {
-            return;
+    /// Looks at the own signatures on a request before anything is decided. If the state does not
+    /// know them it was rolled back, or lost: from now on, and after every restart, this log gets
+    /// nothing until an operator restarts it, at the largest size that was seen here.
+    async fn recall(&self, log: &Arc<Log>, own: Option<OwnCosignature>) -> Result<(), Refusal> {
+        let Some(OwnCosignature { head, time_s }) = own else { return Ok(()) };
+        let header = log.current().row.header;
+        let unknown = header.is_behind(head, time_s) || self.journal_differs(log, head)?;
+        let seen = Ahead { size: head.size, time_s };
+        let ahead = header.ahead.map_or(seen, |known| known.max(seen));
+        if !unknown || header.ahead == Some(ahead) {
+            return Ok(());
         }
-        let Ahead { size, time_s } = *ahead;
         tracing::error!(
-            origin = %log.origin, %size, time_s,
-            "ALARM: an own signature is newer than the database, which was rolled back"
+            origin = %log.origin, size = %head.size, time_s,
+            "ALARM: the database does not know an own signature: it was rolled back or lost"
         );
-        let (log, ahead) = (Arc::clone(log), *ahead);
+        let log = Arc::clone(log);
         let marked = self.writer.order(move |store| {
             log.set_row(store.mark_ahead(&log.hash, ahead)?);
             Ok(())
         });
-        if marked.await.is_err() {
-            tracing::error!("the rollback could not be written down");
-        }
+        marked.await.map_err(|_| Refusal::Internal)
+    }
+
+    /// Whether another root than this one was cosigned for its size, as far as that is remembered.
+    fn journal_differs(&self, log: &Log, head: TreeHead) -> Result<bool, Refusal> {
+        let note = self.store.journal_note(&log.hash, head.size).map_err(|error| {
+            tracing::error!(%error, "the journal cannot be read");
+            Refusal::Internal
+        })?;
+        let note = note.and_then(|note| SignedNote::parse(note.as_bytes()).ok());
+        let known = note.and_then(|note| Checkpoint::parse(note.text()).ok());
+        Ok(known.is_some_and(|known| known.head != head))
     }
 }
 

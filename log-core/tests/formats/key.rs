@@ -3,7 +3,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use log_core::key::{KeyNameError, SignatureError, VerifierKeyError};
-use log_core::{KeyAlgorithm, KeyName, NoteSigner, VerifierKey};
+use log_core::{KeyAlgorithm, KeyName, NoteSigner, VerifierKey, sha256};
 use proptest::prelude::*;
 
 use crate::{edits, hex, mutate, rekor_signer, signer, text, vectors};
@@ -158,13 +158,41 @@ fn a_signature_of_another_form_is_malformed_and_of_another_text_wrong() {
 
 #[test]
 fn ed25519_is_judged_as_permissively_as_elsewhere() {
-    // The key and R are the neutral point and s is 0: the equation of RFC 8032 holds for every
-    // text. Strict verifiers refuse such keys; those of other note implementations do not.
-    let mut neutral = [0; 32];
-    neutral[0] = 1;
-    let key = VerifierKey::ed25519(KeyName::parse("weak.example").unwrap(), neutral).unwrap();
-    let signature = [neutral, [0; 32]].concat();
+    // R is the neutral point and s is the hash times the private scalar: the equation of RFC 8032
+    // holds. Strict verifiers refuse such signatures; those of other note implementations do not.
+    let s = "2c54a1a75e0761b85d13fbc6eb10f1bb190b734f34d8076aacf7707a8b6c2500";
+    let signature = [&[1][..], &[0; 31], &hex(s)].concat();
+    let key = signer("a.example", 1).verifier_key();
     assert_eq!(key.verify(b"any text\n", &signature), Ok(()));
+}
+
+#[test]
+fn keys_of_small_order_are_refused_because_anybody_can_sign_for_them() {
+    let spellings = [
+        "0100000000000000000000000000000000000000000000000000000000000000",
+        "0100000000000000000000000000000000000000000000000000000000000080",
+        "ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+        "0000000000000000000000000000000000000000000000000000000000000000",
+        "0000000000000000000000000000000000000000000000000000000000000080",
+        "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
+        "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac03fa",
+        "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
+        "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc85",
+    ];
+    for spelling in spellings {
+        let point: [u8; 32] = hex(spelling).try_into().unwrap();
+        let name = KeyName::parse("weak.example").unwrap();
+        let refused = Err(VerifierKeyError::BadKey);
+        assert_eq!(VerifierKey::ed25519(name.clone(), point), refused, "{spelling}");
+        assert_eq!(VerifierKey::cosigner_ed25519(name, point), refused, "{spelling}");
+    }
+    // The neutral point, spelled as a verifier key of either type with the id that belongs to it.
+    for key_type in [1, 4] {
+        let key = [&[key_type, 1][..], &[0; 31]].concat();
+        let id = &sha256(&[b"weak.example\n", &key[..]].concat()).to_string()[..8];
+        let vkey = format!("weak.example+{id}+{}", STANDARD.encode(&key));
+        assert_eq!(VerifierKey::parse(&vkey), Err(VerifierKeyError::BadKey));
+    }
 }
 
 proptest! {

@@ -130,6 +130,10 @@ fn every_key_that_signed_is_named_once() {
     let error = NoteError::WrongSignature { name: b_line.name.clone(), id: b_line.id };
     assert_eq!(wrong.verify(&keys), Err(error));
     assert_eq!(wrong.verify(&[a.verifier_key()]).unwrap(), [&a.verifier_key()]);
+    // A copy of a good line says nothing about a third one.
+    let lines = vec![a.sign("t\n"), a.sign("t\n"), a.sign("u\n"), a.sign("t\n")];
+    let spoiled = SignedNote::new("t\n".into(), lines).unwrap();
+    assert!(matches!(spoiled.verify(&keys), Err(NoteError::WrongSignature { .. })));
 }
 
 pub(crate) fn any_note() -> impl Strategy<Value = SignedNote> {

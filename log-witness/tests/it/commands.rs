@@ -94,3 +94,36 @@ fn a_lost_database_is_made_again_only_on_demand() {
     assert_eq!(code, 1);
     assert!(error.contains("cosignature"), "{error}");
 }
+
+#[test]
+fn an_entry_that_cannot_be_a_log_is_said_and_nothing_of_it_reaches_the_terminal() {
+    let dir = tempfile::tempdir().unwrap();
+    let data_dir = dir.path().join("w");
+    assert_eq!(run(&data_dir, &["init", "--name", "w.example/a", "--ed25519-only"]).0, 0);
+    let (list, vkey) = (dir.path().join("logs"), TestLog::new("log.example/a", 1).vkey());
+    let long = "x".repeat(256);
+    let text = format!(
+        "logs/v0\nvkey {vkey}\norigin {long}\nqpd 1\ncontact x\n\
+         vkey {vkey}\norigin a\u{9b}31m\u{202e}b\nqpd 1\ncontact x\n"
+    );
+    std::fs::write(&list, text).unwrap();
+    let (code, said, error) = run(&data_dir, &["add-log", "--list", list.to_str().unwrap()]);
+    assert_eq!((code, said.as_str()), (0, "1 added, 0 known\n"));
+    assert!(error.contains("left out: line 2"), "{error}");
+    let (_, said, _) = run(&data_dir, &["list"]);
+    assert!(said.contains("a\\u{9b}31m\\u{202e}b"), "{said}");
+    assert!(!said.contains(['\u{9b}', '\u{202e}']));
+}
+
+#[test]
+fn keys_that_others_can_read_are_not_used() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = tempfile::tempdir().unwrap();
+    let data_dir = dir.path().join("w");
+    assert_eq!(run(&data_dir, &["init", "--name", "w.example/a"]).0, 0);
+    let readable = std::fs::Permissions::from_mode(0o644);
+    std::fs::set_permissions(data_dir.join("keys"), readable).unwrap();
+    let (code, _, error) = run(&data_dir, &["serve", "--listen", "127.0.0.1:0"]);
+    assert_eq!(code, 1);
+    assert!(error.contains("chmod 600"), "{error}");
+}

@@ -1,11 +1,13 @@
 //! Evidence: every provable refusal convicts, durably, before it leaves; nothing honest ever does.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 
 use log_core::Origin;
 use log_core::evidence::{Evidence, EvidenceRole};
 use log_core::key::VerifierKey;
 use log_witness::admin::{Order, Report};
+use log_witness::evidence::SUSPECTED_FILES_TOTAL_MAX;
 
 use crate::client::get;
 use crate::rig::Rig;
@@ -105,6 +107,9 @@ fn evidence_is_kept_once_up_to_a_bound_and_survives_a_restart() {
     let directory = rig.data_dir().join("evidence").join(log.hash());
     let names: Vec<_> = fs::read_dir(&directory).unwrap().map(|f| f.unwrap().file_name()).collect();
     assert_eq!(names.len(), 32, "each with its request, and nothing unfinished");
+    let mode = |path: &std::path::Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&directory), 0o700);
+    assert!(names.iter().all(|name| mode(&directory.join(name)) == 0o600));
     drop(served);
     assert_eq!(rig.serve().evidence_ids(&log), ids);
 }
@@ -123,6 +128,69 @@ fn suspected_requests_are_kept_apart_and_bounded() {
     let directory = rig.data_dir().join("suspected").join(log.hash());
     assert_eq!(fs::read_dir(&directory).unwrap().count(), 8);
     assert!(served.evidence_ids(&log).is_empty());
+}
+
+#[test]
+fn only_verified_lines_of_a_refused_request_are_kept() {
+    let rig = Rig::new();
+    let log = TestLog::new("log.example/a", 20);
+    let served = rig.serve_logs(&[&log]);
+    assert_eq!(served.add_checkpoint(log.request(0, 4)).status, 200);
+    let fork = fork_of(&log, 0, 20);
+    let padding = format!("\u{2014} other.example/w AAAAA{}\n", "A".repeat(3239)).repeat(30);
+    for (old, new, below) in [(4, 9, "suspected"), (4, 4, "evidence")] {
+        let request = fork.request(old, new);
+        assert_eq!(served.add_checkpoint(format!("{request}{padding}")).status, 422);
+        let directory = rig.data_dir().join(below).join(log.hash());
+        let mut files = fs::read_dir(&directory).unwrap().map(|file| file.unwrap().path());
+        let kept = files.find(|file| file.extension().is_some_and(|end| end == "request"));
+        assert_eq!(fs::read_to_string(kept.unwrap()).unwrap(), request);
+    }
+}
+
+#[test]
+fn suspected_requests_of_all_logs_together_are_bounded() {
+    let rig = Rig::new();
+    let others = rig.data_dir().join("suspected").join("00".repeat(32));
+    fs::create_dir_all(&others).unwrap();
+    for number in 0..SUSPECTED_FILES_TOTAL_MAX - 1 {
+        fs::write(others.join(format!("{number}.request")), "").unwrap();
+    }
+    let logs = ["a", "b"].map(|name| TestLog::new(&format!("log.example/{name}"), 20));
+    let served = rig.serve_logs(&[&logs[0], &logs[1]]);
+    let kept = |log: &TestLog| {
+        let directory = rig.data_dir().join("suspected").join(log.hash());
+        fs::read_dir(directory).map_or(0, Iterator::count)
+    };
+    for log in &logs {
+        assert_eq!(served.add_checkpoint(log.request(0, 4)).status, 200);
+        for size in [5, 6] {
+            rig.hands.pass(1);
+            let request = fork_of(log, 0, size).request(4, size);
+            assert_eq!(served.add_checkpoint(request).status, 422);
+        }
+    }
+    assert_eq!(logs.each_ref().map(kept), [1, 0], "the last place is used again by its log");
+}
+
+#[test]
+fn accepted_evidence_takes_no_room_so_the_next_fork_freezes_again() {
+    let mut rig = Rig::new();
+    rig.config.freeze_on_evidence = true;
+    let log = TestLog::new("log.example/a", 30);
+    let served = rig.serve_logs(&[&log]);
+    assert_eq!(served.add_checkpoint(log.request(0, 20)).status, 200);
+    for at in 0..17 {
+        assert_eq!(served.add_checkpoint(fork_of(&log, at, 20).request(20, 20)).status, 422);
+        let ids = served.evidence_ids(&log);
+        assert_eq!(ids.len(), at + 1, "oldest first");
+        let answer = served.add_checkpoint(log.request(20, 30));
+        assert_eq!(answer.status, 503, "{at}");
+        assert!(answer.body.contains(&ids[at]), "{}", answer.body);
+        let report = served.order(Order::AcceptEvidence { id: ids[at].clone() });
+        assert!(matches!(report, Report::Done { .. }), "{report:?}");
+    }
+    assert_eq!(served.add_checkpoint(log.request(20, 30)).status, 200);
 }
 
 #[test]

@@ -1,11 +1,11 @@
 //! Limits: bytes, time, connections. Whoever breaks one costs nobody else anything.
 
-use std::io::Write;
+use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
 use crate::client::{get, post, read};
-use crate::rig::Rig;
+use crate::rig::{Rig, Served};
 use crate::test_log::TestLog;
 
 #[test]
@@ -63,26 +63,104 @@ fn a_slow_head_is_cut_off() {
         slow.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
         slow.write_all(start.as_bytes()).unwrap();
         let mut nothing = Vec::new();
-        let _ = std::io::Read::read_to_end(&mut slow, &mut nothing);
+        let _ = slow.read_to_end(&mut nothing);
         assert!(!String::from_utf8_lossy(&nothing).contains("200"));
     }
 }
 
-#[test]
-fn more_requests_than_the_limit_get_429_before_they_are_read() {
-    let mut rig = Rig::new();
-    rig.config.requests_max = 1;
-    let served = rig.serve();
+/// A request whose body never comes.
+fn hold(served: &Served) -> TcpStream {
     let mut holding = TcpStream::connect(served.address).unwrap();
+    holding.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
     let head = "POST /add-checkpoint HTTP/1.1\r\nHost: w\r\nContent-Length: 5\r\n\r\n";
     holding.write_all(head.as_bytes()).unwrap();
+    holding
+}
+
+#[test]
+fn more_bodies_than_the_limit_get_429_before_they_are_read_and_reads_go_on() {
+    let mut rig = Rig::new();
+    rig.config.requests_max = 1;
+    rig.config.body_ms_max = 20_000;
+    let log = TestLog::new("log.example/a", 9);
+    let served = rig.serve_logs(&[&log]);
+    assert_eq!(served.add_checkpoint(log.request(0, 9)).status, 200);
+    let mut holding = hold(&served);
     let answer = (0..500)
-        .map(|_| get(served.address, "/healthz"))
+        .map(|_| post(served.address, "/sign-subtree", ""))
         .find(|answer| answer.status == 429)
         .expect("one request is under way");
     assert_eq!(answer.header("retry-after"), Some("1"));
+    assert_eq!(get(served.address, "/healthz").status, 200);
+    assert_eq!(served.size(&log), 9);
+    assert_eq!(get(served.address, &format!("/{}/evidence", log.hash())).status, 404);
+    assert_eq!(post(served.address, "/sign-subtree", "").status, 429, "it is still under way");
     holding.write_all(b"old 1").unwrap();
+}
+
+#[test]
+fn one_address_holds_no_more_than_a_quarter_of_the_places() {
+    let mut rig = Rig::new();
+    rig.config.requests_max = 8;
+    rig.config.body_ms_max = 20_000;
+    let served = rig.serve();
+    let holding = [hold(&served), hold(&served)];
+    let mut third = (0..500)
+        .map(|_| post(served.address, "/add-checkpoint", "old 1"))
+        .filter(|answer| answer.status == 429);
+    assert!(third.next().expect("two of eight are held").body.contains("address"));
     drop(holding);
+    let answered = (0..500).any(|_| post(served.address, "/add-checkpoint", "old").status == 400);
+    assert!(answered, "who hangs up gives the place back");
+}
+
+#[test]
+fn an_http2_client_that_only_answers_pings_is_cut_off() {
+    let mut rig = Rig::new();
+    rig.config.header_ms_max = 200;
+    let served = rig.serve();
+    let mut silent = TcpStream::connect(served.address).unwrap();
+    silent.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
+    silent.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").unwrap();
+    let ping = b"\0\0\x08\x06\0\0\0\0\x00pingpong";
+    let mut pings = (0..1000).map(|_| {
+        std::thread::sleep(Duration::from_millis(10));
+        let mut frames = [0; 4096];
+        let gone = silent.write_all(ping).is_err();
+        gone || matches!(silent.read(&mut frames), Ok(0))
+    });
+    assert!(!pings.next().unwrap(), "HTTP/2 is spoken here");
+    assert!(pings.any(|gone| gone));
+}
+
+#[test]
+fn a_client_that_takes_no_answer_is_cut_off_and_its_place_is_free() {
+    let mut rig = Rig::new();
+    rig.config.header_ms_max = 200;
+    rig.config.connections_max = 1;
+    let served = rig.serve();
+    let mut deaf = TcpStream::connect(served.address).unwrap();
+    deaf.set_write_timeout(Some(Duration::from_millis(100))).unwrap();
+    let requests = "GET /healthz HTTP/1.1\r\nHost: w\r\n\r\n".repeat(1000);
+    // Until both directions are full of what nobody reads.
+    while deaf.write_all(requests.as_bytes()).is_ok() {}
+    assert_eq!(get(served.address, "/healthz").status, 200, "this would wait for ever");
+    drop(deaf);
+}
+
+#[test]
+fn the_admin_address_cuts_off_who_says_nothing() {
+    let mut rig = Rig::new();
+    rig.config.header_ms_max = 200;
+    let served = rig.serve();
+    for start in ["", "GET /met"] {
+        let mut slow = TcpStream::connect(served.admin).unwrap();
+        slow.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        slow.write_all(start.as_bytes()).unwrap();
+        let mut nothing = Vec::new();
+        let ended = slow.read_to_end(&mut nothing);
+        assert!(!matches!(ended, Err(error) if error.kind() == ErrorKind::WouldBlock), "{start}");
+    }
 }
 
 #[test]
@@ -142,6 +220,11 @@ fn the_metrics_say_what_was_refused_and_how_large_each_log_is() {
         "cairn_witness_refusals_total{reason=\"conflict\"} 1",
         "cairn_witness_refusals_total{reason=\"roots_differ\"} 1",
         "cairn_witness_evidence_total{outcome=\"kept\"} 1",
+        "cairn_witness_log_refusals_total{origin=\"log.example/a\"} 2",
+        "cairn_witness_logs{state=\"cosigned\"} 1",
+        "cairn_witness_logs{state=\"frozen\"} 0",
+        "cairn_witness_logs{state=\"rolled-back\"} 0",
+        "cairn_witness_logs{state=\"lost\"} 0",
         "cairn_witness_requests_total{route=\"add-checkpoint\",status=\"200\"} 1",
     ] {
         assert!(metrics.contains(line), "{line}\n{metrics}");

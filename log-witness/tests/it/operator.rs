@@ -110,6 +110,19 @@ fn thousands_of_logs_are_added_at_once_and_a_changed_key_among_them_is_an_alarm(
 }
 
 #[test]
+fn one_log_with_too_many_keys_does_not_keep_the_others_out() {
+    let rig = Rig::new();
+    let served = rig.serve();
+    let vkeys = (0..17).map(|i| TestLog::new(&format!("log.example/{i}"), 1).vkey());
+    let crowded = NewLog { origin: "log.example/crowded".into(), vkeys: vkeys.collect() };
+    let add = |logs| served.order(Order::AddLogs { logs, add_key: true, never_cosigned: false });
+    assert!(matches!(add(vec![crowded.clone()]), Report::Failed { .. }));
+    let log = TestLog::new("log.example/a", 1);
+    let good = NewLog { origin: log.origin.clone(), vkeys: vec![log.vkey()] };
+    assert_eq!(counts(add(vec![crowded, good])), (1, 0, 1));
+}
+
+#[test]
 fn the_list_says_size_age_and_state() {
     let rig = Rig::new();
     let (log, silent) = (TestLog::new("log.example/a", 9), TestLog::new("log.example/b", 9));

@@ -207,6 +207,8 @@ fn an_own_signature_that_the_state_does_not_know_stops_the_log_for_good() {
     drop(served);
     let served = rig.serve();
     assert_eq!(served.add_checkpoint(log.request(3, 9)).status, 503);
+    let metrics = get(served.admin, "/metrics").body;
+    assert!(metrics.contains("cairn_witness_logs{state=\"rolled-back\"} 1"), "{metrics}");
     // It never goes backwards: the old head, and a newer one that is too small, are refused.
     let old = served.checkpoint(&log).unwrap();
     assert!(refused(restart(&served, &log, &old, None)).contains("size 9"));
@@ -262,4 +264,92 @@ fn an_old_own_signature_is_everyday() {
     let own = served.checkpoint(&log).unwrap().lines().last().unwrap().to_owned();
     let answer = served.add_checkpoint(format!("{}{own}\n", log.request(9, 9)));
     assert_eq!(answer.status, 200, "{}", answer.body);
+}
+
+/// Cosigns 3, 9 and 20, and gives the last two as they were answered. The database is that of 3.
+fn rolled_back_twice() -> (Rig, TestLog, [String; 2]) {
+    let (rig, log) = (Rig::new(), TestLog::new("log.example/a", 30));
+    let backup = rig.dir.path().join("backup");
+    let served = rig.serve_logs(&[&log]);
+    served.add_checkpoint(log.request(0, 3));
+    drop(served);
+    copy_file(&database(&rig), &backup);
+    let served = rig.serve();
+    let cosigned = [(3, 9), (9, 20)].map(|(old, new)| {
+        rig.hands.pass(10);
+        format!("{}{}", log.note(new), served.add_checkpoint(log.request(old, new)).body)
+    });
+    drop(served);
+    copy_file(&backup, &database(&rig));
+    (rig, log, cosigned)
+}
+
+/// Whatever the order in which the own signatures were shown, only the newest one restarts.
+fn restarts_only_from_20(served: &Served, log: &TestLog, [nine, twenty]: &[String; 2]) {
+    let fork = TestLog::forked(&log.origin, 9, 20);
+    assert!(refused(restart(served, log, nine, None)).contains("size 20"));
+    assert_eq!(served.add_checkpoint(fork.request(9, 20)).status, 503);
+    let report = restart(served, log, twenty, None);
+    assert!(matches!(report, Report::Done { .. }), "{report:?}");
+    assert_eq!(served.add_checkpoint(fork.request(9, 20)).status, 409);
+    assert_eq!(served.add_checkpoint(fork.request(20, 20)).status, 422);
+    assert_eq!(served.add_checkpoint(log.request(20, 30)).status, 200);
+}
+
+#[test]
+fn after_a_rollback_the_largest_own_signature_that_was_shown_is_the_one_to_restart_from() {
+    for shown in [[0, 1], [1, 0]] {
+        for subtree in [false, true] {
+            let (rig, log, cosigned) = rolled_back_twice();
+            let served = rig.serve();
+            for which in shown {
+                let (note, size) = (&cosigned[which], [9, 20][which]);
+                let (path, request) = if subtree {
+                    let root = log.root(size).to_base64();
+                    ("/sign-subtree", format!("subtree 0 {size}\n{root}\n\n{note}"))
+                } else {
+                    let proof = proof_lines(&log, 3, size);
+                    ("/add-checkpoint", format!("old 3\n{proof}\n{note}"))
+                };
+                let status = post(served.address, path, request).status;
+                assert_eq!(status, if subtree { 403 } else { 503 });
+            }
+            restarts_only_from_20(&served, &log, &cosigned);
+        }
+    }
+}
+
+#[test]
+fn what_was_shown_of_a_lost_log_bounds_its_restart_too() {
+    for shown in [[0, 1], [1, 0]] {
+        let (rig, log, cosigned) = rolled_back_twice();
+        fs::remove_file(database(&rig)).unwrap();
+        let keys = WitnessKeys::load(&rig.config.keys).unwrap();
+        recreate_database(&rig.data_dir(), &keys, START_S).unwrap();
+        let served = rig.serve_logs(&[&log]);
+        for which in shown {
+            let answer = served.add_checkpoint(format!("old 0\n\n{}", cosigned[which]));
+            assert_eq!(answer.status, 503);
+            assert!(answer.body.contains("lost"), "{}", answer.body);
+        }
+        drop(served);
+        restarts_only_from_20(&rig.serve(), &log, &cosigned);
+    }
+}
+
+#[test]
+fn an_own_signature_over_another_history_is_noticed_below_the_newest_head_too() {
+    let (rig, log, cosigned) = rolled_back();
+    let served = rig.serve();
+    // On another branch the witness has gone past the size and the time that it has forgotten.
+    let fork = TestLog::forked(&log.origin, 3, 30);
+    rig.hands.pass(100);
+    for (old, new) in [(3, 9), (9, 20)] {
+        assert_eq!(served.add_checkpoint(fork.request(old, new)).status, 200);
+    }
+    let answer = served.add_checkpoint(format!("old 9\n\n{cosigned}"));
+    assert_eq!(answer.status, 503);
+    assert!(answer.body.contains("rolled back"), "{}", answer.body);
+    assert_eq!(served.add_checkpoint(fork.request(20, 30)).status, 503);
+    assert!(refused(restart(&served, &log, &cosigned, None)).contains("size 20"));
 }

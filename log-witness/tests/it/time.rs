@@ -5,8 +5,10 @@ use std::sync::atomic::Ordering;
 use log_core::Cosignature;
 use log_core::key::VerifierKey;
 use log_core::note::SignedNote;
+use log_witness::admin::{Order, Report};
 use log_witness::keys::WitnessKeys;
 
+use crate::client::get;
 use crate::rig::{Rig, START_S, Served};
 use crate::test_log::TestLog;
 
@@ -69,6 +71,58 @@ fn a_restart_with_the_clock_ten_days_back_signs_nothing() {
     assert_eq!(answer.status, 503);
     assert!(answer.body.contains("behind"), "{}", answer.body);
     assert_eq!((served.size(&log), time(&rig, &served, &log)), (2, START_S));
+    let new = TestLog::new("log.example/new", 4);
+    served.add_log(&new);
+    let answer = served.add_checkpoint(new.request(0, 4));
+    assert_eq!(answer.status, 503, "nor for an origin that has no time yet");
+    assert!(answer.body.contains("--accept-clock"), "{}", answer.body);
+}
+
+/// Durable transactions with heads so far.
+fn commits(served: &Served) -> u64 {
+    let metrics = get(served.admin, "/metrics").body;
+    let line = metrics.lines().find(|line| line.starts_with("cairn_witness_commit_heads_count"));
+    line.unwrap().rsplit_once(' ').unwrap().1.parse().unwrap()
+}
+
+#[test]
+fn the_same_head_in_the_same_second_is_answered_from_what_is_committed() {
+    let rig = Rig::of_keys(true);
+    let log = TestLog::new("log.example/a", 4);
+    let served = rig.serve_logs(&[&log]);
+    let first = served.add_checkpoint(log.request(0, 4)).body;
+    assert_eq!((first.lines().count(), commits(&served)), (2, 1));
+    for _ in 0..5 {
+        assert_eq!(served.add_checkpoint(log.request(4, 4)).body, first);
+    }
+    assert_eq!(commits(&served), 1);
+    rig.hands.pass(1);
+    let second = served.add_checkpoint(log.request(4, 4)).body;
+    assert_eq!((second.lines().count(), commits(&served)), (2, 2));
+    assert_ne!(second, first);
+    // Another head is another decision, whatever the second.
+    assert_eq!(served.add_checkpoint(log.request(0, 4)).status, 409);
+    let fork = TestLog::forked(&log.origin, 1, 4);
+    assert_eq!(served.add_checkpoint(fork.request(4, 4)).status, 422);
+}
+
+#[test]
+fn a_committed_note_without_a_line_of_every_key_is_no_answer() {
+    let rig = Rig::of_keys(true);
+    let log = TestLog::new("log.example/a", 4);
+    let served = rig.serve_logs(&[&log]);
+    let own = served.add_checkpoint(log.request(0, 4)).body;
+    let (one, _) = own.split_once('\n').unwrap();
+    let note = format!("{}{one}\n", log.note(4));
+    let order = Order::AcceptLostState { origin: log.origin.clone(), note, peer_vkey: None };
+    assert!(matches!(served.order(order), Report::Done { .. }));
+    assert_eq!(
+        served.checkpoint(&log).unwrap().lines().filter(|l| l.contains("w.example")).count(),
+        1
+    );
+    let again = served.add_checkpoint(log.request(4, 4)).body;
+    assert_eq!(again.lines().count(), 2);
+    assert_eq!(served.checkpoint(&log).unwrap(), format!("{}{again}", log.note(4)));
 }
 
 #[test]
