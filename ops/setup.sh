@@ -34,6 +34,9 @@ look() {
   has_libclang || need "libclang" libclang-dev
 }
 
+# Some tests fake the time of day. Without this they are skipped and say so, so it is never insisted on.
+has_faketime() { compgen -G "/usr/lib/*/faketime/libfaketimeMT.so.1" >/dev/null; }
+
 # The oldest Rust that the workspace compiles with.
 check_rust() {
   local wanted found
@@ -77,4 +80,9 @@ if [ "${#missing[@]}" -gt 0 ]; then
   has_libclang || hint=" (LIBCLANG_PATH may name the directory of a prebuilt libclang instead)"
   echo "setup: missing: ${list%, }; on Debian: sudo apt-get install --no-install-recommends ${packages[*]}$hint" >&2
   exit 1
+fi
+if ! has_faketime && [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null; then
+  echo "setup: installing faketime, for the tests of clocks" >&2
+  DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends faketime >/dev/null 2>&1 ||
+    echo "setup: faketime could not be installed; the tests of clocks will be skipped" >&2
 fi
