@@ -88,6 +88,7 @@ crash: setup ## Random kill -9 of log and witness (CAIRN_CRASH_ROUNDS, 200) and 
 	$(ROCKSDB) && CAIRN_CRASH_ROUNDS="$${CAIRN_CRASH_ROUNDS:-200}" CAIRN_POWER_CUTS="$${CAIRN_POWER_CUTS:-20}" \
 	  cargo test --workspace --locked --tests -- --nocapture --exact \
 	  crash::acknowledged_entries_survive_random_kills \
+	  cosign_crash::one_history_survives_random_kills \
 	  witness_crash::no_second_history_survives_random_kills \
 	  witness_power::what_was_released_survives_a_power_cut
 

@@ -14,7 +14,7 @@ use serde::Deserialize;
 
 use crate::log::Personality;
 
-pub use witnesses::WitnessSettings;
+pub use witnesses::{WITNESSES_MAX, WitnessSettings};
 
 /// Name of the configuration file in a data directory.
 pub const CONFIG_FILE: &str = "cairn.toml";

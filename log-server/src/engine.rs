@@ -4,6 +4,8 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
+use tokio::sync::Notify;
+
 use crate::config::{Config, Duplicates, LogConfig};
 use crate::log::directory::LogDirectory;
 use crate::log::recover::Shut;
@@ -18,6 +20,8 @@ pub struct Engine {
     faces: HashMap<String, usize>,
     /// The Rekor v2 log that unclaimed hosts reach: the only one, if there is only one.
     only_face: Option<usize>,
+    /// Told whenever a log is left shut by its witnesses.
+    shut: Arc<Notify>,
 }
 
 /// One log of the configuration.
@@ -38,6 +42,17 @@ pub enum EngineError {
     /// Every log stayed shut.
     #[error("no log could be opened: {0}")]
     NothingOpen(String),
+}
+
+impl EngineError {
+    fn nothing_open(logs: &[Arc<Hosted>]) -> Self {
+        let reasons = logs.iter().filter_map(|log| log.log().err().map(|why| (log, why)));
+        let reasons = reasons.map(|(log, why)| format!("{}: {why}", log.config.name));
+        Self::NothingOpen(match reasons.collect::<Vec<_>>().join("; ") {
+            none if none.is_empty() => "cairn.toml names no log".into(),
+            some => some,
+        })
+    }
 }
 
 /// What a host name leads to.
@@ -67,18 +82,14 @@ impl Engine {
         for one in &config.logs {
             logs.push(Arc::new(Hosted::open(data_dir, one, rocks, metrics, surroundings)?));
         }
-        if !logs.iter().any(|log| log.opened.is_ok()) {
-            let reasons = logs.iter().filter_map(|log| log.log().err().map(|why| (log, why)));
-            let reasons = reasons.map(|(log, why)| format!("{}: {why}", log.config.name));
-            return Err(EngineError::NothingOpen(match reasons.collect::<Vec<_>>().join("; ") {
-                none if none.is_empty() => "cairn.toml names no log".into(),
-                some => some,
-            }));
+        let is_open = |log: &Arc<Hosted>| log.opened.is_ok();
+        if !logs.iter().any(is_open) {
+            return Err(EngineError::nothing_open(&logs));
         }
-        Ok(Self::of(logs))
+        Ok(Self::of(logs, Arc::clone(&surroundings.shut)))
     }
 
-    fn of(logs: Vec<Arc<Hosted>>) -> Self {
+    fn of(logs: Vec<Arc<Hosted>>, shut: Arc<Notify>) -> Self {
         let mut faces = HashMap::new();
         let mut v2 = Vec::new();
         for (at, log) in logs.iter().enumerate() {
@@ -93,7 +104,16 @@ impl Engine {
             [one] => Some(*one),
             _ => None,
         };
-        Self { logs, faces, only_face }
+        Self { logs, faces, only_face, shut }
+    }
+
+    /// Resolves when no log is open any more, because its witnesses left the last one shut. One
+    /// task may wait for it.
+    pub async fn nothing_open(&self) -> EngineError {
+        while self.logs.iter().any(|log| log.log().is_ok()) {
+            self.shut.notified().await;
+        }
+        EngineError::nothing_open(&self.logs)
     }
 
     /// All logs, in the order of the configuration.
@@ -178,5 +198,81 @@ impl Hosted {
     /// Whether a duplicate is a conflict.
     pub fn duplicates_conflict(&self) -> bool {
         self.config.duplicates == Duplicates::Conflict
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::net::TcpListener;
+
+    use futures_util::FutureExt;
+    use log_core::cosignature::CosignerKey;
+    use log_core::key::KeyName;
+
+    use super::*;
+    use crate::clock::Clock;
+    use crate::init::{NewLog, add_log, init};
+    use crate::log::directory::Birth;
+
+    /// A witness that knows a larger tree than any. Gives its URL; it serves until the test ends.
+    fn ahead() -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let url = format!("http://{}", listener.local_addr().expect("bound"));
+        std::thread::spawn(move || {
+            for mut stream in listener.incoming().flatten() {
+                let mut request = [0; 4096];
+                let _ = stream.read(&mut request);
+                let head = "HTTP/1.1 409 X\r\nContent-Type: text/x.tlog.size\r\n";
+                let _ = write!(stream, "{head}Content-Length: 2\r\nConnection: close\r\n\r\n7\n");
+            }
+        });
+        url
+    }
+
+    /// A log whose witness is ahead, and another one that asks nobody.
+    async fn engine(other: bool) -> (tempfile::TempDir, Engine) {
+        let dir = tempfile::tempdir().expect("a directory");
+        let data = dir.path().join("data");
+        init(&data, "log.example", Birth::random(), jiff::Timestamp::now()).expect("a log");
+        let key = CosignerKey::ed25519(KeyName::parse("w.example").expect("a name"), [1; 32]);
+        let policy = format!("witness w {} {}\nquorum w\n", key.verifier_key(), ahead());
+        std::fs::write(data.join("policy.txt"), policy).expect("a file");
+        let path = data.join("cairn.toml");
+        let config = std::fs::read_to_string(&path).expect("init made it");
+        std::fs::write(path, format!("{config}witness_policy = \"policy.txt\"\n")).expect("a file");
+        if other {
+            let (birth, created) = (Birth::random(), jiff::Timestamp::now());
+            let personality = Personality::Raw;
+            let new = NewLog { name: "other", personality, origin: None, birth, created };
+            add_log(&data, &new).expect("another log");
+        }
+        let config = Config::load(&data).expect("a configuration");
+        let on_fatal = Arc::new(|log: &str, fatal: &crate::log::Fatal| panic!("{log}: {fatal}"));
+        let surroundings = Surroundings { clock: Clock::system(), on_fatal, shut: Arc::default() };
+        let rocks = RocksShared::new(16 * 1024 * 1024).expect("caches");
+        let engine = Engine::open(&data, &config, &rocks, &Metrics::new(), &surroundings);
+        (dir, engine.expect("it asks"))
+    }
+
+    #[tokio::test]
+    async fn a_process_knows_when_its_witnesses_left_no_log_open() {
+        let (_dir, engine) = engine(false).await;
+        let why = engine.nothing_open().await.to_string();
+        assert!(
+            why.starts_with("no log could be opened: rekor-v2: witness w names size 7"),
+            "{why}"
+        );
+        engine.stop();
+    }
+
+    #[tokio::test]
+    async fn one_open_log_is_enough_to_go_on() {
+        let (_dir, engine) = engine(true).await;
+        engine.shut.notified().await;
+        assert!(engine.logs().iter().any(|log| log.log().is_err()), "one is shut");
+        engine.shut.notify_one();
+        assert!(engine.nothing_open().now_or_never().is_none());
+        engine.stop();
     }
 }

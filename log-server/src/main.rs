@@ -179,15 +179,25 @@ async fn serve(data_dir: &Path, config: Config, metrics: Arc<Metrics>) -> anyhow
     let limits = config.server.clone();
     let listener = server::bind(limits.listen).await?;
     let admin = server::bind(limits.admin).await?;
-    let surroundings = Surroundings { clock: Clock::system(), on_fatal: Arc::new(end_process) };
+    let (clock, on_fatal) = (Clock::system(), Arc::new(end_process));
+    let surroundings = Surroundings { clock, on_fatal, shut: Arc::default() };
     let rocks = RocksShared::new(config.server.memory_bytes)?;
     let engine = Engine::open(data_dir, &config, &rocks, &metrics, &surroundings)?;
     let engine = Arc::new(engine);
     let api = Api::new(Arc::clone(&engine), limits.clone(), Arc::clone(&metrics)).await?;
     tracing::info!(listen = %listener.local_addr()?, admin = %admin.local_addr()?, "serving");
+    let watched = Arc::clone(&engine);
+    let mut nothing_open = None;
+    let stop = async {
+        tokio::select! {
+            () = stop => {}
+            // With nothing left to serve, whoever supervises the process should know.
+            error = watched.nothing_open() => nothing_open = Some(error),
+        }
+    };
     server::run(listener, admin, api, engine, metrics, limits, stop).await;
     tracing::info!("stopped");
-    Ok(())
+    nothing_open.map_or(Ok(()), |error| Err(error.into()))
 }
 
 /// Resolves on SIGTERM and on Ctrl-C.

@@ -61,9 +61,11 @@ pub enum WitnessAnswer {
         /// The status.
         status: u16,
     },
-    /// Nothing usable, with the reason: 408, 429, 5xx, a redirect, no connection, no whole answer
-    /// in time, an answer that is too long or garbage. Never evidence; it may be asked again.
+    /// Nothing usable, with the reason: 408, 429, 5xx, a redirect, no whole answer in time, an
+    /// answer that is too long or garbage. Never evidence; it may be asked again.
     Unavailable(String),
+    /// No connection could be made, or no TLS session on it, with the reason: no request was made.
+    Unreached(String),
 }
 
 /// Why a text is not a submission prefix. The operator who wrote the policy must correct it.
@@ -105,6 +107,11 @@ impl WitnessClient {
         Ok(Self { prefix: parsed.as_str().trim_end_matches('/').into() })
     }
 
+    /// The submission prefix in its normal form, without a slash at its end.
+    pub fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
     /// Sends a checkpoint with its proof and waits at most `limit` for the whole answer.
     pub async fn add_checkpoint(
         &self,
@@ -114,7 +121,8 @@ impl WitnessClient {
         let url = format!("{}/add-checkpoint", self.prefix);
         match exchange(HTTP.with(|http| http.post(url)).body(request.to_string()), limit).await {
             Ok(reply) => reply.into_answer(),
-            Err(reason) => WitnessAnswer::Unavailable(reason),
+            Err(NoReply { reason, unreached: true }) => WitnessAnswer::Unreached(reason),
+            Err(NoReply { reason, .. }) => WitnessAnswer::Unavailable(reason),
         }
     }
 
@@ -129,7 +137,8 @@ impl WitnessClient {
         limit: Duration,
     ) -> Result<Option<Vec<u8>>, String> {
         let url = format!("{}/{}/checkpoint", self.prefix, origin_hash(origin));
-        let reply = exchange(HTTP.with(|http| http.get(url)), limit).await?;
+        let reply = exchange(HTTP.with(|http| http.get(url)), limit).await;
+        let reply = reply.map_err(|none| none.reason)?;
         match reply.status {
             StatusCode::OK => Ok(Some(reply.body)),
             StatusCode::NOT_FOUND => Ok(None),
@@ -168,24 +177,39 @@ impl Reply {
     }
 }
 
+/// Why there is no answer.
+struct NoReply {
+    reason: String,
+    /// No request was made.
+    unreached: bool,
+}
+
+impl From<reqwest::Error> for NoReply {
+    fn from(error: reqwest::Error) -> Self {
+        Self { reason: reason(&error), unreached: error.is_connect() }
+    }
+}
+
 /// One request and its answer, both within `limit`.
-async fn exchange(request: RequestBuilder, limit: Duration) -> Result<Reply, String> {
+async fn exchange(request: RequestBuilder, limit: Duration) -> Result<Reply, NoReply> {
+    let failed = |reason: String| NoReply { reason, unreached: false };
     let whole = async {
-        let mut response = request.send().await.map_err(|error| reason(&error))?;
+        let mut response = request.send().await?;
         let status = response.status();
         let names_size = status == StatusCode::CONFLICT && is_size_type(response.headers());
         let mut body = Vec::new();
         if status == StatusCode::OK || names_size {
-            while let Some(piece) = response.chunk().await.map_err(|error| reason(&error))? {
+            while let Some(piece) = response.chunk().await? {
                 if body.len() + piece.len() > ANSWER_BYTES_MAX {
-                    return Err(format!("an answer of more than {ANSWER_BYTES_MAX} bytes"));
+                    let reason = format!("an answer of more than {ANSWER_BYTES_MAX} bytes");
+                    return Err(failed(reason));
                 }
                 body.extend_from_slice(&piece);
             }
         }
         Ok(Reply { status, names_size, body })
     };
-    let late = || Err(format!("no whole answer within {} ms", limit.as_millis()));
+    let late = || Err(failed(format!("no whole answer within {} ms", limit.as_millis())));
     tokio::time::timeout(limit, whole).await.unwrap_or_else(|_| late())
 }
 

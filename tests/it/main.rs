@@ -3,6 +3,16 @@
 mod algorithms;
 mod audit_fork;
 mod bodies;
+mod cosign_alarm;
+mod cosign_clock;
+mod cosign_copies;
+mod cosign_crash;
+mod cosign_hostile;
+mod cosign_quorum;
+mod cosign_scene;
+mod cosign_settings;
+mod cosign_start;
+mod cosign_trio;
 mod crash;
 mod damage;
 mod duplicates;

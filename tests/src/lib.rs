@@ -16,6 +16,7 @@
 //! | [`hostile_witness`] | a witness inside the test that plays what a script says |
 //! | [`signed_log`] | a log without a server, honest or not, for witnesses to judge |
 //! | [`disk`] | a disk that is small, or whose power is cut |
+//! | [`fake_clock`] | a wrong time of day for one process |
 //! | [`choices`] | the random choices of a run, repeatable by their seed |
 //! | [`cosigned`] | what a witness cosigned, held against whatever it cosigns later |
 //!
@@ -27,6 +28,7 @@ pub mod choices;
 pub mod cosigned;
 pub mod data_dir;
 pub mod disk;
+pub mod fake_clock;
 pub mod hostile_witness;
 pub mod http;
 pub mod process;
@@ -40,6 +42,7 @@ pub use answer::Acknowledged;
 pub use check::{CheckedLog, check_log};
 pub use cosigned::Cosigned;
 pub use data_dir::DataDir;
+pub use fake_clock::FakeClock;
 pub use hostile_witness::HostileWitness;
 pub use http::{Connection, Request, Response};
 pub use process::{Ended, ServerProcess, binary};

@@ -42,6 +42,9 @@ pub(super) async fn create(
     admit: impl FnOnce(&AdmitRules) -> Result<Admitted, ApiError> + Send + 'static,
 ) -> Result<Created, ApiError> {
     let log = hosted.log().map_err(|why| ApiError::Shut(why.to_string()))?;
+    // Before the entry is decoded and its signature verified: a log that is closed for a long time
+    // is tried again and again.
+    log.check_takes_entries()?;
     let rules = AdmitRules { dsse: hosted.config.dsse };
     let admitted = if request_bytes <= INLINE_BYTES_MAX {
         admit(&rules)?

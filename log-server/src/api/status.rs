@@ -82,6 +82,9 @@ fn reason(log: &Log) -> Option<String> {
     let why = match log.state() {
         State::Open | State::Frozen => return None,
         State::Asking => "the witnesses are asked whether this is the newest state of the log",
+        State::NoQuorum if log.lacks_space() => {
+            return Some("there is no room on the disk: nothing new is published".into());
+        }
         State::NoQuorum => "the quorum does not cosign: nothing new is published",
         State::Degraded => "published without the quorum, as on_missing_quorum says",
     };

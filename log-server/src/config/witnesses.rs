@@ -18,6 +18,9 @@ use crate::witness::WitnessClient;
 /// The slowest rounds that a log may have without saying so: a submitter waits for a round.
 const ROUND_INTERVAL_MAX: Duration = Duration::from_secs(1);
 
+/// Most witnesses of one log: their lines have to fit into one note, with some to spare.
+pub const WITNESSES_MAX: usize = 64;
+
 /// The time that a budget is for, in nanoseconds.
 const DAY_NS: u64 = 24 * 60 * 60 * 1_000_000_000;
 
@@ -81,6 +84,10 @@ impl WitnessSettings {
 
     /// Checks the configuration as far as that goes without asking anybody.
     fn check(&self) -> Result<(), String> {
+        let count = self.policy.witnesses().len();
+        if count > WITNESSES_MAX {
+            return Err(format!("{count} witnesses are more than {WITNESSES_MAX}"));
+        }
         for witness in self.policy.witnesses() {
             let url = witness.url.as_deref();
             let url = url.ok_or_else(|| format!("witness {} has no URL", witness.name))?;

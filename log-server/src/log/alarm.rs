@@ -21,7 +21,7 @@ use super::read::ReadError;
 use super::recover::Shut;
 
 /// How the name of a file ends that convicts the log's key: a log with such a file stays shut.
-const EVIDENCE_SUFFIX: &str = "evidence";
+const EVIDENCE_SUFFIX: &str = "tlog-evidence";
 /// How the name of a note begins that a witness showed.
 const THEIR_PREFIX: &str = "theirs-";
 /// How the names of notes end.
@@ -103,13 +103,13 @@ impl Cosigner {
     pub(super) fn keep(&self, contradiction: &Contradiction, ours: &Signed) -> PathBuf {
         let directory = &self.evidence;
         let (theirs, our_note) = (contradiction.note.note(), ours.request_note());
-        let mut files = vec![
-            (
-                format!("{THEIR_PREFIX}{}{NOTE_SUFFIX}", contradiction.head().size),
-                theirs.to_string(),
-            ),
-            (format!("ours-{}{NOTE_SUFFIX}", ours.tree().size), our_note.clone()),
+        let notes = [
+            (format!("{THEIR_PREFIX}{}", contradiction.head().size), theirs.to_string()),
+            (format!("ours-{}", ours.tree().size), our_note.clone()),
         ];
+        let named =
+            notes.into_iter().map(|(stem, note)| (note_name(directory, &stem, &note), note));
+        let mut files: Vec<_> = named.collect();
         if let Some(evidence) = self.evidence_of(contradiction, ours, &our_note) {
             let name = format!("{}.{EVIDENCE_SUFFIX}", evidence.id());
             files.push((name, evidence.to_string()));
@@ -174,6 +174,17 @@ fn files(directory: &Path) -> std::io::Result<Vec<PathBuf>> {
     }
 }
 
+/// The name of a note's file. Several notes may have one size: none takes the place of another.
+fn note_name(directory: &Path, stem: &str, note: &str) -> String {
+    let mut name = format!("{stem}{NOTE_SUFFIX}");
+    let mut count = 1;
+    while fs::read(directory.join(&name)).is_ok_and(|kept| kept != note.as_bytes()) {
+        count += 1;
+        name = format!("{stem}-{count}{NOTE_SUFFIX}");
+    }
+    name
+}
+
 /// Under another name first, so that a file with the right name is always whole.
 fn write_synced(directory: &Path, name: &str, text: &str) -> std::io::Result<()> {
     fs::create_dir_all(directory)?;
@@ -182,5 +193,32 @@ fn write_synced(directory: &Path, name: &str, text: &str) -> std::io::Result<()>
     file.write_all(text.as_bytes())?;
     file.sync_all()?;
     fs::rename(&new, directory.join(name))?;
-    File::open(directory)?.sync_all()
+    File::open(directory)?.sync_all()?;
+    // The directory itself may be new.
+    directory.parent().map_or(Ok(()), |parent| File::open(parent)?.sync_all())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_note_of_the_same_size_takes_no_place_but_its_own() {
+        let dir = tempfile::tempdir().unwrap();
+        let directory = dir.path().join("evidence");
+        let mut names = Vec::new();
+        for note in ["one", "two", "one", "three", "two"] {
+            let name = note_name(&directory, "theirs-7", note);
+            write_synced(&directory, &name, note).unwrap();
+            names.push(name);
+        }
+        let [one, two, three] = ["theirs-7.note", "theirs-7-2.note", "theirs-7-3.note"];
+        assert_eq!(names, [one, two, one, three, two]);
+        let mut kept = kept_notes(&directory).unwrap();
+        kept.sort();
+        assert_eq!(kept, [b"one".to_vec(), b"three".to_vec(), b"two".to_vec()]);
+        assert_eq!(convicted(&directory).unwrap(), None);
+        write_synced(&directory, "ab.tlog-evidence", "proof").unwrap();
+        assert!(convicted(&directory).unwrap().is_some());
+    }
 }

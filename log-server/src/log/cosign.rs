@@ -119,6 +119,19 @@ impl Signed {
         Ok(CosignedLine { key: key.clone(), time_s, line: line.clone() })
     }
 
+    /// The line of a witness on a note of this head that was published before, of whatever time.
+    pub(super) fn line_again(
+        &self,
+        key: &VerifierKey,
+        published: &SignedNote,
+    ) -> Option<CosignedLine> {
+        let own = published.signatures().iter().filter(|line| is_of(key, line));
+        own.into_iter().find_map(|line| {
+            let time_s = Cosignature::verify(key, &self.text, &line.signature).ok()?.time_s();
+            Some(CosignedLine { key: key.clone(), time_s, line: line.clone() })
+        })
+    }
+
     /// The only line of defence is the quorum: `None` as long as it does not hold.
     pub(super) fn with_quorum(
         &self,

@@ -31,6 +31,9 @@ pub(super) const REFRESH_INTERVAL: Duration = Duration::from_secs(10 * 60);
 /// under load the next note is on its way already, and each join is a write to the disk.
 const LATE_LINES_PAUSE: Duration = Duration::from_millis(50);
 
+/// While there is no room for a note, it is looked for this often.
+const SPACE_PAUSE: Duration = Duration::from_secs(1);
+
 /// What a cosigner starts from.
 pub(super) struct CosignerParts {
     pub(super) shared: Arc<Shared>,
@@ -40,6 +43,8 @@ pub(super) struct CosignerParts {
     pub(super) panel: Panel,
     pub(super) record: Witnessed,
     pub(super) stored_policy: WitnessPolicy,
+    /// The committed head, if it was published with its quorum under the configured policy.
+    pub(super) newest: Option<Attempt>,
     /// Where notes that convict this log are kept.
     pub(super) evidence: PathBuf,
 }
@@ -61,7 +66,7 @@ pub(super) struct Cosigner {
     record: Witnessed,
     /// The configured policy, as the record has it.
     policy_text: String,
-    /// The newest head that this run published.
+    /// The newest published head.
     pub(super) newest: Option<Attempt>,
     /// The newest head whose round ended without quorum.
     pub(super) failed: Option<Attempt>,
@@ -71,10 +76,12 @@ pub(super) struct Cosigner {
     pub(super) grew: bool,
     /// Since when lines wait that are not on the published note yet.
     unsaved_since: Option<Instant>,
+    /// There was no room to write when it was looked for last.
+    lacks_space: bool,
     /// No round begins before this: the budgets of the witnesses.
     next_round: Instant,
     /// When the published head needs fresh lines.
-    refresh: Instant,
+    pub(super) refresh: Instant,
     last_outcome: RoundOutcome,
 }
 
@@ -89,6 +96,7 @@ impl Cosigner {
             panel,
             record,
             stored_policy,
+            newest,
             evidence,
         } = parts;
         let now = Instant::now();
@@ -106,10 +114,11 @@ impl Cosigner {
             ears,
             mouth,
             record,
-            newest: None,
+            newest,
             failed: None,
             grew: false,
             unsaved_since: None,
+            lacks_space: false,
             next_round: now,
             refresh: now,
             last_outcome: RoundOutcome::Quorum,
@@ -119,7 +128,7 @@ impl Cosigner {
     }
 
     /// Asks the question with `about`, then publishes until the log stops.
-    pub(super) async fn run(mut self, about: Signed) -> Result<(), Fatal> {
+    pub(super) async fn run(mut self, about: Arc<Signed>) -> Result<(), Fatal> {
         let verdict = self.question(about).await?;
         if !self.decide(verdict) {
             return Ok(());
@@ -129,24 +138,51 @@ impl Cosigner {
             if self.mailbox.is_closed() {
                 return self.last_round(now).await;
             }
-            if self.wants_round(now) {
+            let wants_round = self.wants_round(now);
+            let is_late = self.unsaved_since.is_some_and(|since| since + LATE_LINES_PAUSE <= now);
+            if (wants_round || is_late || self.lacks_space) && self.finds_no_space() {
+                self.wait(now, SPACE_PAUSE).await?;
+            } else if wants_round {
                 self.round().await?;
-            } else if self.unsaved_since.is_some_and(|since| since + LATE_LINES_PAUSE <= now) {
+            } else if is_late {
                 self.save_late()?;
             } else {
                 self.ask_stragglers(now);
-                self.wait(now).await?;
+                self.wait(now, REFRESH_INTERVAL).await?;
             }
         }
     }
 
     /// Somebody may still wait for what was committed last; one more round is all there is time
-    /// for. After that their tickets say that the log stopped.
-    async fn last_round(&mut self, now: Instant) -> Result<(), Fatal> {
+    /// for. After that their tickets say that the log stopped. What the witnesses said since the
+    /// last write is written down, unless the log ends because of a fault.
+    pub(super) async fn last_round(&mut self, now: Instant) -> Result<(), Fatal> {
+        if self.mailbox.is_abandoned() || self.finds_no_space() {
+            return Ok(());
+        }
         if self.mailbox.has_waiting() && self.wants_round(now) {
             self.round().await?;
         }
-        Ok(())
+        if self.unsaved_since.is_some() {
+            self.save_late()?;
+        }
+        self.save_sizes()
+    }
+
+    /// Whether there is no room to write a note. Then nobody is asked: a head that cannot be
+    /// published is not shown to witnesses, and reads go on with the one before.
+    fn finds_no_space(&mut self) -> bool {
+        let (log, is_low) = (&self.shared.name, self.shared.space.is_low());
+        if is_low != self.lacks_space {
+            if is_low {
+                tracing::error!(log, "no space left for a note: nothing is published");
+            } else {
+                tracing::info!(log, "there is space again");
+            }
+            self.lacks_space = is_low;
+            self.shared.standing.set_space(is_low);
+        }
+        is_low
     }
 
     /// While there is nothing else to do, asks those who were busy or down during the round of the
@@ -164,12 +200,13 @@ impl Cosigner {
     }
 
     /// Waits for a commit, an answer that came late, or the time of the next thing to do.
-    async fn wait(&mut self, now: Instant) -> Result<(), Fatal> {
+    async fn wait(&mut self, now: Instant, at_most: Duration) -> Result<(), Fatal> {
         self.show_backlog();
         let late = self.unsaved_since.map(|since| since + LATE_LINES_PAUSE);
         let times = [Some(self.next_round), Some(self.refresh), late, self.panel.next_due(now)];
         let next = times.into_iter().flatten().filter(|time| *time > now).min();
-        let next = next.unwrap_or(now + REFRESH_INTERVAL);
+        let end = now + at_most;
+        let next = next.map_or(end, |next| next.min(end));
         tokio::select! {
             () = self.mailbox.delivered() => {}
             () = self.mailbox.ended() => {}
@@ -196,19 +233,16 @@ impl Cosigner {
     /// Whether a round that began now could end with a quorum.
     fn can_hold(&self, now: Instant) -> bool {
         let committed = self.mailbox.committed_size();
-        let (failed, now_s) = (self.failed.as_ref(), self.now_s());
-        let failed = failed.filter(|failed| failed.about.tree().size == committed);
+        let now_s = self.now_s();
+        // What the next round starts from.
+        let incomplete = self.newest.as_ref().filter(|_| self.is_degraded());
+        let started = self.failed.as_ref().or(incomplete);
+        let started = started.filter(|attempt| attempt.about.tree().size == committed);
         let has_line = |key: &VerifierKey| {
-            let mut lines = failed.iter().flat_map(|failed| &failed.lines);
+            let mut lines = started.iter().flat_map(|attempt| &attempt.lines);
             lines.any(|line| line.key() == key && line.is_fresh(now_s))
         };
         self.settings.policy.holds(|one| has_line(&one.key) || self.panel.can_answer(&one.key, now))
-    }
-
-    /// Whether the lines of an attempt satisfy the quorum.
-    pub(super) fn holds(&self, attempt: &Attempt) -> bool {
-        let has_line = |key: &VerifierKey| attempt.lines.iter().any(|line| line.key() == key);
-        self.settings.policy.holds(|witness| has_line(&witness.key))
     }
 
     pub(super) fn may_publish_without(&self) -> bool {
@@ -216,7 +250,7 @@ impl Cosigner {
     }
 
     /// The newest note was published without its quorum.
-    fn is_degraded(&self) -> bool {
+    pub(super) fn is_degraded(&self) -> bool {
         self.last_outcome == RoundOutcome::PublishedWithout
     }
 
@@ -278,9 +312,7 @@ impl Cosigner {
         self.unsaved_since = None;
         let Some(newest) = &self.newest else { return Ok(()) };
         let (policy, now_s) = (&self.settings.policy, self.now_s());
-        let fresh = newest.lines.iter().filter(|line| line.is_fresh(now_s));
-        let fresh: Vec<_> = fresh.cloned().collect();
-        let holds = newest.about.with_quorum(policy, &fresh).is_some();
+        let holds = newest.holds(policy, |line| line.is_fresh(now_s));
         let outcome = if holds { RoundOutcome::Quorum } else { self.last_outcome };
         let complete = newest.about.with_quorum(policy, &newest.lines);
         // Without a quorum the note is on show because the configuration says so.
@@ -319,7 +351,7 @@ impl Cosigner {
     pub(super) fn misconfigured(&mut self, endpoint: usize, status: u16) {
         let witness = self.panel.names(endpoint);
         let reason = format!("HTTP status {status}: does it know this log, is its URL right?");
-        if self.panel.endpoints[endpoint].is_down(Instant::now(), reason.clone()) {
+        if self.panel.endpoints[endpoint].is_misconfigured(Instant::now(), reason.clone()) {
             tracing::error!(log = self.shared.name, witness, reason, "witness misconfigured");
         }
     }

@@ -41,6 +41,7 @@ struct Inbox {
     /// When each unpublished head was committed; the oldest first.
     unpublished: VecDeque<(TreeSize, Instant)>,
     closed: bool,
+    abandoned: bool,
 }
 
 impl Mailbox {
@@ -55,6 +56,7 @@ impl Mailbox {
             prune_at: PRUNE_MIN,
             unpublished: unpublished.into_iter().collect(),
             closed: false,
+            abandoned: false,
         };
         Self { inbox: Mutex::new(inbox), delivered: Notify::new(), ended: Notify::new() }
     }
@@ -145,6 +147,7 @@ impl Mailbox {
     pub(super) fn abandon(&self) {
         let mut inbox = self.lock();
         inbox.closed = true;
+        inbox.abandoned = true;
         inbox.waiting.clear();
         drop(inbox);
         self.ended.notify_one();
@@ -152,6 +155,11 @@ impl Mailbox {
 
     pub(super) fn is_closed(&self) -> bool {
         self.lock().closed
+    }
+
+    /// Whether the log ended because of a fault: nothing is written any more.
+    pub(super) fn is_abandoned(&self) -> bool {
+        self.lock().abandoned
     }
 
     /// Waits for a delivery. One thread waits; nothing is lost in between.

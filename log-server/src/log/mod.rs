@@ -35,6 +35,7 @@ use log_core::checkpoint::Origin;
 use log_core::key::VerifierKey;
 use log_core::proof::InclusionProof;
 use log_core::{Hash, Leaf, LeafIndex, TreeSize};
+use tokio::sync::Notify;
 
 pub use panel::PanelError;
 pub use personality::{Personality, UnknownPersonality};
@@ -83,6 +84,8 @@ pub struct Surroundings {
     pub clock: Clock,
     /// Called when a log must not go on, perhaps more than once: the process says why and ends.
     pub on_fatal: Arc<OnFatal>,
+    /// Told whenever the witnesses of a log leave it shut: it may have been the last one.
+    pub shut: Arc<Notify>,
 }
 
 /// Hears the name of a log and why it must not go on.
@@ -239,19 +242,28 @@ impl Log {
         }
     }
 
+    /// Whether entries get in just now: whoever asks this first spares the work on those that do
+    /// not.
+    ///
+    /// # Errors
+    /// What [`Log::submit`] would answer to any entry.
+    pub fn check_takes_entries(&self) -> Result<(), SubmitError> {
+        if self.frozen {
+            return Err(SubmitError::Frozen);
+        }
+        match &**self.shared.gate.load() {
+            Gate::Open => Ok(()),
+            Gate::Asking => Err(SubmitError::Asking),
+            Gate::Shut(_) => Err(AnswerError::Stopped.into()),
+        }
+    }
+
     /// Puts a leaf into the log and waits until a published tree covers it.
     ///
     /// # Errors
     /// [`SubmitError`] says whether the entry may have got in and whether to try again.
     pub async fn submit(&self, leaf: Leaf) -> Result<Answer, SubmitError> {
-        if self.frozen {
-            return Err(SubmitError::Frozen);
-        }
-        match &**self.shared.gate.load() {
-            Gate::Open => {}
-            Gate::Asking => return Err(SubmitError::Asking),
-            Gate::Shut(_) => return Err(AnswerError::Stopped.into()),
-        }
+        self.check_takes_entries()?;
         let identity = leaf.hash();
         // What is in the tree already may wait for its publication; nothing new is added to it.
         if self.shared.backlog_is_full() && !self.knows(identity).await {
@@ -318,6 +330,7 @@ impl Shared {
         self.gate.store(Arc::new(Gate::Shut(Arc::new(why))));
         self.metrics.shut();
         self.abandon();
+        self.surroundings.shut.notify_one();
     }
 
     fn abandon(&self) {

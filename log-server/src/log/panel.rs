@@ -12,12 +12,10 @@ use log_core::tree::TreeSize;
 
 use super::cosign::CosignedLine;
 use super::witnessed::KnownSizes;
-use crate::config::WitnessSettings;
+use crate::config::{WITNESSES_MAX, WitnessSettings};
 use crate::metrics::{LogMetrics, WitnessMetrics};
 use crate::witness::WitnessClient;
 
-/// Most witnesses of one log: their lines have to fit into one note, with some to spare.
-const WITNESSES_MAX: usize = 64;
 /// A witness that failed is asked again after this, then after twice as long, and so on ...
 const RETRY_FIRST: Duration = Duration::from_millis(100);
 /// ... up to this: submitters may be waiting for its return.
@@ -47,6 +45,8 @@ pub(super) struct Member {
     pub(super) configured: bool,
     /// When it last cosigned for this run, in seconds since 1970 by its own clock.
     pub(super) cosigned_at_s: Option<u64>,
+    /// Its endpoint answered without its line: it is hoped for less and less.
+    silence: Patience,
     pub(super) metrics: WitnessMetrics,
 }
 
@@ -61,13 +61,22 @@ pub(super) struct Endpoint {
     pub(super) awaited: bool,
     /// A request is under way: it is not asked again before that has ended.
     pub(super) busy: bool,
-    /// It is not asked before this.
+    /// It is not asked before this: its budget, or an alarm.
     due: Instant,
-    /// It is not asked before this unless a round needs it.
-    idle_due: Instant,
-    failures: u32,
+    /// It gave nothing usable: it is asked less and less.
+    failure: Patience,
     /// The least time between two requests, by its budget.
     spacing: Duration,
+}
+
+/// When somebody who gave nothing is tried again.
+#[derive(Debug, Clone, Copy)]
+struct Patience {
+    failures: u32,
+    /// Not before this.
+    due: Instant,
+    /// Not before this unless a round needs it.
+    idle_due: Instant,
 }
 
 /// What an endpoint did last.
@@ -79,6 +88,8 @@ pub(super) enum Health {
     Up,
     /// It gave nothing usable.
     Down(String),
+    /// It does not know this log or its key, or is none: somebody has to act.
+    Misconfigured(String),
     /// It claims something that cannot be true of this log: its lines do not count.
     Alarm(String),
 }
@@ -103,6 +114,10 @@ impl Panel {
         metrics: &LogMetrics,
     ) -> Result<Self, PanelError> {
         let mut panel = Self { members: Vec::new(), endpoints: Vec::new(), sizes };
+        let count = settings.policy.witnesses().len();
+        if count > WITNESSES_MAX {
+            return Err(PanelError::TooMany(count));
+        }
         for witness in settings.policy.witnesses() {
             panel.add(witness, Some(settings), metrics)?;
         }
@@ -111,11 +126,10 @@ impl Panel {
                 panel.add(witness, None, metrics)?;
             }
         }
-        if panel.members.len() > WITNESSES_MAX {
-            return Err(PanelError::TooMany(panel.members.len()));
-        }
         for member in panel.members.iter_mut() {
-            member.excluded = settings.excluded.contains(&member.name);
+            // The name stands for the key that the configured policy has. An older key of the same
+            // name still has its say.
+            member.excluded = member.configured && settings.excluded.contains(&member.name);
         }
         Ok(panel)
     }
@@ -133,10 +147,11 @@ impl Panel {
         let spacing = settings.map_or(Duration::ZERO, |settings| settings.interval_of(witness));
         let vkey = witness.key.to_string();
         let known = self.sizes.get(&vkey).copied().unwrap_or(TreeSize::new(0));
-        let at = match self.endpoints.iter().position(|endpoint| endpoint.url == url) {
+        let client = WitnessClient::new(url).map_err(|error| wrong(error.to_string()))?;
+        let is_same = |endpoint: &Endpoint| endpoint.client.prefix() == client.prefix();
+        let at = match self.endpoints.iter().position(is_same) {
             Some(at) => at,
             None => {
-                let client = WitnessClient::new(url).map_err(|error| wrong(error.to_string()))?;
                 self.endpoints.push(Endpoint::new(url, client));
                 self.endpoints.len() - 1
             }
@@ -153,6 +168,7 @@ impl Panel {
             excluded: false,
             configured: settings.is_some(),
             cosigned_at_s: None,
+            silence: Patience::new(),
             metrics: metrics.witness(name),
         });
         Ok(())
@@ -210,8 +226,9 @@ impl Panel {
         free.retain(|at| {
             let endpoint = &self.endpoints[*at];
             // What a budget allows is for rounds.
-            let may = endpoint.idle_due <= now && endpoint.spacing.is_zero();
-            may && self.behind(*at).any(|member| member.configured && lacks(member))
+            let may = endpoint.failure.idle_due <= now && endpoint.spacing.is_zero();
+            let hoped = |member: &Member| member.configured && member.silence.idle_due <= now;
+            may && self.behind(*at).any(|member| hoped(member) && lacks(member))
         });
         free
     }
@@ -220,14 +237,45 @@ impl Panel {
     pub(super) fn can_answer(&self, key: &VerifierKey, now: Instant) -> bool {
         self.of_key(key).is_some_and(|member| {
             let endpoint = &self.endpoints[member.endpoint];
-            !member.excluded && endpoint.awaited && endpoint.is_free(now)
+            let hoped = !member.excluded && member.silence.due <= now;
+            hoped && endpoint.awaited && endpoint.is_free(now)
         })
+    }
+
+    /// Whether asking an endpoint once more could add to these lines. One that gave a line of this
+    /// head already is not asked again at once for a key that keeps silent.
+    pub(super) fn can_add(&self, at: usize, lines: &[CosignedLine], now: Instant) -> bool {
+        let has = |member: &Member| lines.iter().any(|line| *line.key() == member.key);
+        let members = || self.behind(at).filter(|member| member.configured);
+        let gave = members().any(has);
+        members().any(|member| !has(member) && (!gave || member.silence.due <= now))
+    }
+
+    /// The endpoints that a round waits for although they are being asked about an older head.
+    pub(super) fn awaited_and_busy(&self) -> Vec<usize> {
+        let is_it = |at: &usize| self.endpoints[*at].awaited && self.endpoints[*at].busy;
+        (0..self.endpoints.len()).filter(is_it).collect()
+    }
+
+    /// An endpoint answered with these lines: a witness behind it whose line is not among them is
+    /// hoped for later than the others. Without this a key that its owner lost, or leaves out,
+    /// would be asked for as fast as the answers come.
+    pub(super) fn heard_lines(&mut self, at: usize, lines: &[CosignedLine], now: Instant) {
+        for member in self.members.iter_mut().filter(|member| member.endpoint == at) {
+            if lines.iter().any(|line| *line.key() == member.key) {
+                member.silence = Patience::new();
+            } else {
+                member.silence.failed(now);
+            }
+        }
     }
 
     /// When the next of those that must not be asked yet may be asked.
     pub(super) fn next_due(&self, now: Instant) -> Option<Instant> {
         let idle = self.endpoints.iter().filter(|endpoint| !endpoint.busy);
-        let times = idle.flat_map(|endpoint| [endpoint.due, endpoint.idle_due]);
+        let failure = |one: &Endpoint| [one.due, one.failure.due, one.failure.idle_due];
+        let silence = |one: &Member| [one.silence.due, one.silence.idle_due];
+        let times = idle.flat_map(failure).chain(self.members.iter().flat_map(silence));
         times.filter(|due| *due > now).min()
     }
 }
@@ -242,15 +290,14 @@ impl Endpoint {
             awaited: false,
             busy: false,
             due: Instant::now(),
-            idle_due: Instant::now(),
-            failures: 0,
+            failure: Patience::new(),
             spacing: Duration::ZERO,
         }
     }
 
     /// Whether it may be asked now.
     pub(super) fn is_free(&self, now: Instant) -> bool {
-        !self.busy && self.due <= now
+        !self.busy && self.due <= now && self.failure.due <= now
     }
 
     /// So many requests were made since `began`: its budget decides when the next may follow.
@@ -261,22 +308,28 @@ impl Endpoint {
 
     /// It answered as it should; says whether that is news.
     pub(super) fn is_up(&mut self) -> bool {
-        self.failures = 0;
+        self.failure = Patience::new();
         std::mem::replace(&mut self.health, Health::Up) != Health::Up
     }
 
     /// It gave nothing usable; says whether that is news.
     pub(super) fn is_down(&mut self, now: Instant, reason: String) -> bool {
-        let news = !matches!(self.health, Health::Down(_));
-        let pause = RETRY_FIRST.saturating_mul(1 << self.failures.min(10));
-        self.failures = self.failures.saturating_add(1);
-        self.due = self.due.max(now + pause.min(RETRY_MAX));
-        self.idle_due = self.due.max(now + pause.min(RETRY_IDLE_MAX));
+        self.has_failed(now, Health::Down(reason))
+    }
+
+    /// It does not know this log, or is none; says whether that is news.
+    pub(super) fn is_misconfigured(&mut self, now: Instant, reason: String) -> bool {
+        self.has_failed(now, Health::Misconfigured(reason))
+    }
+
+    fn has_failed(&mut self, now: Instant, health: Health) -> bool {
+        let news = std::mem::discriminant(&self.health) != std::mem::discriminant(&health);
+        self.failure.failed(now);
         if matches!(self.health, Health::Alarm(_)) {
             // It stays one until the witness has cosigned again.
             self.due = self.due.max(now + ALARM_RETRY);
         } else {
-            self.health = Health::Down(reason);
+            self.health = health;
         }
         news
     }
@@ -284,7 +337,21 @@ impl Endpoint {
     /// It leaves the quorum.
     pub(super) fn raise_alarm(&mut self, now: Instant, reason: String) {
         self.due = self.due.max(now + ALARM_RETRY);
-        self.idle_due = self.due;
         self.health = Health::Alarm(reason);
+    }
+}
+
+impl Patience {
+    fn new() -> Self {
+        let now = Instant::now();
+        Self { failures: 0, due: now, idle_due: now }
+    }
+
+    /// Once more nothing came.
+    fn failed(&mut self, now: Instant) {
+        let pause = RETRY_FIRST.saturating_mul(1 << self.failures.min(10));
+        self.failures = self.failures.saturating_add(1);
+        self.due = now + pause.min(RETRY_MAX);
+        self.idle_due = now + pause.min(RETRY_IDLE_MAX);
     }
 }

@@ -13,7 +13,7 @@ use log_core::tree::TreeSize;
 use super::cosign::Signed;
 use super::cosigner::Cosigner;
 use super::recover::Shut;
-use super::round::Heard;
+use super::round::{Heard, NO_LINE_COUNTS};
 use super::{Fatal, Gate};
 use crate::witness::WitnessAnswer;
 
@@ -39,7 +39,7 @@ struct Asking {
 impl Cosigner {
     /// Asks every witness of the configured and of the stored policy about the last published
     /// note, until those that gave no counting answer cannot form a quorum among themselves.
-    pub(super) async fn question(&mut self, about: Signed) -> Result<Verdict, Fatal> {
+    pub(super) async fn question(&mut self, about: Arc<Signed>) -> Result<Verdict, Fatal> {
         let log = &self.shared.name;
         if self.settings.unchecked_start {
             tracing::error!(
@@ -66,7 +66,7 @@ impl Cosigner {
         }
         let size = about.tree().size;
         tracing::info!(log, %size, %committed, "asking the witnesses before anything is signed");
-        let mut asking = Asking { about: Arc::new(about), committed, answered: BTreeSet::new() };
+        let mut asking = Asking { about, committed, answered: BTreeSet::new() };
         loop {
             let under_way = self.panel.endpoints.iter().any(|endpoint| endpoint.busy);
             // Whoever is being asked is waited for: a head that was sent and never published is
@@ -150,17 +150,21 @@ impl Cosigner {
             // to it that our tree extends that one.
             Ok(WitnessAnswer::Size(theirs)) => {
                 self.panel.endpoints[endpoint].latest = theirs;
-                self.count(asking, endpoint, theirs, None);
+                self.count(asking, endpoint, theirs);
             }
             Ok(WitnessAnswer::Cosigned(lines)) => {
-                let lines = self.count_lines(endpoint, &asking.about, &lines);
-                let keys: Vec<_> = lines.iter().map(|line| line.key().clone()).collect();
-                let size = asking.about.tree().size;
-                self.panel.endpoints[endpoint].latest = size;
-                self.count(asking, endpoint, size, Some(&keys));
+                if self.count_lines(endpoint, &asking.about, &lines).is_empty() {
+                    self.down(endpoint, NO_LINE_COUNTS.into());
+                } else {
+                    let size = asking.about.tree().size;
+                    self.panel.endpoints[endpoint].latest = size;
+                    self.count(asking, endpoint, size);
+                }
             }
             Ok(WitnessAnswer::Misconfigured { status }) => self.misconfigured(endpoint, status),
-            Ok(WitnessAnswer::Unavailable(reason)) => self.down(endpoint, reason),
+            Ok(WitnessAnswer::Unavailable(reason) | WitnessAnswer::Unreached(reason)) => {
+                self.down(endpoint, reason);
+            }
             Err(error) => return Err(Fatal::Proof(error.to_string())),
         }
         self.show(endpoint);
@@ -168,34 +172,24 @@ impl Cosigner {
     }
 
     /// Counts the witnesses behind an endpoint that names a size, if it is at least what each is
-    /// known to have cosigned: less means that it lost its state. With `keys`, only those count.
-    fn count(
-        &mut self,
-        asking: &mut Asking,
-        endpoint: usize,
-        size: TreeSize,
-        keys: Option<&[log_core::key::VerifierKey]>,
-    ) {
+    /// known to have cosigned: less means that it lost its state. One witness with two keys has one
+    /// memory, so what it says counts for both, be it a size or a line of only one of them.
+    fn count(&mut self, asking: &mut Asking, endpoint: usize, size: TreeSize) {
         let mut lost = None;
-        let mut counted = false;
         for (position, member) in self.panel.members.iter().enumerate() {
-            let named = keys.is_none_or(|keys| keys.contains(&member.key));
-            if member.endpoint != endpoint || member.excluded || !named {
+            if member.endpoint != endpoint || member.excluded {
                 continue;
             }
             match self.panel.size_of(member).filter(|known| *known > size) {
                 Some(known) => lost = Some((member.name.clone(), known)),
-                None => counted |= asking.answered.insert(position),
+                None => _ = asking.answered.insert(position),
             }
         }
         if let Some((name, known)) = lost {
             let reason = format!("{name} names size {size}, but cosigned {known}: it lost state");
             self.down(endpoint, reason);
-        } else if counted {
-            self.panel.endpoints[endpoint].is_up();
         } else {
-            let reason = "it answers without a line that counts: its own, over this head, of now";
-            self.down(endpoint, reason.into());
+            self.panel.endpoints[endpoint].is_up();
         }
     }
 

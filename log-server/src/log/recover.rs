@@ -102,7 +102,8 @@ pub enum Shut {
     #[error(
         "witness {witness} names size {theirs}, this store has {ours}: it is an old or a second \
          copy. Start the newest copy instead; if the witness is wrong, start with \
-         `--exclude-witness LOG/NAME`"
+         `--exclude-witness LOG/NAME` (if the policy has it no more, put its `witness` line back \
+         first, outside the quorum)"
     )]
     WitnessAhead {
         /// Who says so.
@@ -116,7 +117,8 @@ pub enum Shut {
     #[error(
         "witness {witness} answers {status} to the last published note, size {size}: it knows \
          another history of this log. This is an old or a second copy; if the witness is wrong, \
-         start with `--exclude-witness LOG/NAME`"
+         start with `--exclude-witness LOG/NAME` (if the policy has it no more, put its `witness` \
+         line back first, outside the quorum)"
     )]
     WitnessDisagrees {
         /// Who says so.

@@ -7,13 +7,15 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use log_core::key::VerifierKey;
 use log_core::note::NoteSignature;
+use log_core::policy::WitnessPolicy;
 use log_core::proof::ConsistencyProof;
 use log_core::tree::TreeSize;
 use log_core::witness::AddCheckpointRequest;
 
 use super::cosign::{CosignedLine, LineFault, Signed, sign};
-use super::cosigner::Cosigner;
+use super::cosigner::{Cosigner, REFRESH_INTERVAL};
 use super::read::ReadError;
 use super::{Fatal, Shared};
 use crate::metrics::{RoundOutcome, WitnessMetrics};
@@ -28,6 +30,10 @@ pub(super) const REQUEST_TIME_MAX: Duration = Duration::from_secs(3);
 const TAUGHT_MAX: u32 = 3;
 /// Lines of one witness in one answer that are looked at: it has one to give.
 const LINES_TRIED_MAX: usize = 4;
+
+/// What is wrong with a 200 that gives nothing.
+pub(super) const NO_LINE_COUNTS: &str =
+    "it answers without a line that counts: its own, over this head, of now";
 
 /// One head and the lines that were collected for it.
 pub(super) struct Attempt {
@@ -58,18 +64,58 @@ struct Call {
     requests: u32,
 }
 
+/// Ends the log if the task that holds it panics. Nobody else would notice: its witness would be
+/// busy for ever.
+pub(super) struct EndOnPanic(pub(super) Arc<Shared>);
+
+impl Drop for EndOnPanic {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.fail(Fatal::Panicked);
+        }
+    }
+}
+
 impl Attempt {
     /// Whether it is about this very head.
     pub(super) fn is_about(&self, about: &Arc<Signed>) -> bool {
         Arc::ptr_eq(&self.about, about)
     }
 
-    /// Adds lines; a newer one of the same key replaces the older.
+    /// Adds lines. Of two of one key the one with the later time stays, whichever came first: the
+    /// time of a published cosignature never goes back.
     pub(super) fn join(&mut self, lines: Vec<CosignedLine>) {
         for line in lines {
-            self.lines.retain(|old| old.key() != line.key());
-            self.lines.push(line);
+            match self.lines.iter_mut().find(|old| old.key() == line.key()) {
+                Some(old) if old.time_s() < line.time_s() => *old = line,
+                Some(_) => {}
+                None => self.lines.push(line),
+            }
         }
+    }
+
+    /// Whether the other one has a line that would join this one.
+    fn lacks_of(&self, other: &Self) -> bool {
+        let is_news = |line: &CosignedLine| {
+            let old = self.lines.iter().find(|old| old.key() == line.key());
+            old.is_none_or(|old| old.time_s() < line.time_s())
+        };
+        other.lines.iter().any(is_news)
+    }
+
+    /// Whether those of its lines that count satisfy the quorum.
+    pub(super) fn holds(
+        &self,
+        policy: &WitnessPolicy,
+        counts: impl Fn(&CosignedLine) -> bool,
+    ) -> bool {
+        let is_of = |key: &VerifierKey, line: &CosignedLine| line.key() == key && counts(line);
+        policy.holds(|witness| self.lines.iter().any(|line| is_of(&witness.key, line)))
+    }
+
+    /// Those of its lines that were made just now.
+    fn fresh(&self, now_s: u64) -> Vec<CosignedLine> {
+        self.lines.iter().filter(|line| line.is_fresh(now_s)).cloned().collect()
     }
 }
 
@@ -83,22 +129,24 @@ impl Cosigner {
         }
         let began = Instant::now();
         let mut attempt = self.next_attempt();
-        let mut awaited = Vec::new();
+        // A witness that is busy with an older head is waited for like the others.
+        let mut awaited = self.panel.awaited_and_busy();
+        awaited.retain(|endpoint| self.panel.can_add(*endpoint, &attempt.lines, began));
         for endpoint in self.panel.free(began) {
             self.ask_in_round(endpoint, &attempt, &mut awaited);
         }
         self.pace(began);
         let end = tokio::time::Instant::from_std(began + ROUND_TIME_MAX);
-        while !self.holds(&attempt) && !awaited.is_empty() {
+        while !attempt.holds(&self.settings.policy, |_| true) && !awaited.is_empty() {
             let heard = tokio::select! {
                 heard = self.ears.recv() => heard.expect("invariant: we hold a sender ourselves"),
                 () = tokio::time::sleep_until(end) => break,
                 () = self.mailbox.ended(), if !self.mailbox.has_waiting() => break,
             };
             let endpoint = heard.endpoint;
+            awaited.retain(|waiting| *waiting != endpoint);
             let (about, lines) = self.hear(heard)?;
             if attempt.is_about(&about) {
-                awaited.retain(|waiting| *waiting != endpoint);
                 attempt.join(lines);
                 continue;
             }
@@ -114,8 +162,7 @@ impl Cosigner {
     /// Asks an endpoint unless all lines that it could give are there. Whoever is in `also_ask` is
     /// asked and not waited for.
     fn ask_in_round(&mut self, endpoint: usize, attempt: &Attempt, awaited: &mut Vec<usize>) {
-        let has_line = |key| attempt.lines.iter().any(|line| line.key() == key);
-        if self.panel.behind(endpoint).all(|member| has_line(&member.key)) {
+        if !self.panel.can_add(endpoint, &attempt.lines, Instant::now()) {
             return;
         }
         self.ask(endpoint, &attempt.about, true);
@@ -126,7 +173,15 @@ impl Cosigner {
 
     /// Publishes what the round came to, or keeps it for the next one.
     fn end_round(&mut self, mut attempt: Attempt, took: Duration) -> Result<(), Fatal> {
-        let outcome = match (self.holds(&attempt), self.may_publish_without()) {
+        let before = self.newest.as_ref().filter(|old| old.is_about(&attempt.about));
+        let is_news = before.is_none_or(|old| old.lacks_of(&attempt));
+        if let Some(newest) = before {
+            // The lines of those who did not answer this time stay on the note.
+            attempt.join(newest.lines.clone());
+        }
+        let (policy, now_s) = (&self.settings.policy, self.now_s());
+        let holds = attempt.holds(policy, |line| line.is_fresh(now_s));
+        let outcome = match (holds, self.may_publish_without()) {
             (true, _) => RoundOutcome::Quorum,
             (false, true) => RoundOutcome::PublishedWithout,
             (false, false) => RoundOutcome::NoQuorum,
@@ -137,12 +192,13 @@ impl Cosigner {
             self.say(outcome);
             return self.save_sizes();
         }
-        // After a refresh the older lines of those who did not answer stay on the note.
-        if let Some(newest) = self.newest.as_ref().filter(|old| old.is_about(&attempt.about)) {
-            let fresh = std::mem::replace(&mut attempt.lines, newest.lines.clone());
-            attempt.join(fresh);
+        if !is_news && outcome == RoundOutcome::PublishedWithout {
+            // The very note that is on show: nothing came of asking again.
+            self.refresh = Instant::now() + REFRESH_INTERVAL;
+            self.say(outcome);
+            return self.save_sizes();
         }
-        let complete = attempt.about.with_quorum(&self.settings.policy, &attempt.lines);
+        let complete = attempt.about.with_quorum(policy, &attempt.lines);
         // Without its quorum only where the configuration says so: see `outcome`.
         let cosigned = complete.unwrap_or_else(|| attempt.about.without_quorum(&attempt.lines));
         self.publish(attempt, cosigned, outcome)
@@ -161,12 +217,19 @@ impl Cosigner {
             }
             _ => {
                 self.sent_max = self.sent_max.max(tree.size);
-                let about = match &self.newest {
-                    // A refresh: the same note once more, so that late lines still join it.
-                    Some(newest) if newest.about.tree() == tree => Arc::clone(&newest.about),
-                    _ => Arc::new(sign(committed, &self.shared.origin, &self.signer)),
-                };
-                Attempt { about, lines: Vec::new() }
+                match &self.newest {
+                    // The same note once more, so that late lines still join it: to complete it,
+                    // or, if it is complete, to have it cosigned anew by everybody.
+                    Some(newest) if newest.about.tree() == tree => {
+                        let about = Arc::clone(&newest.about);
+                        let lines = if self.is_degraded() { newest.fresh(now_s) } else { vec![] };
+                        Attempt { about, lines }
+                    }
+                    _ => {
+                        let about = Arc::new(sign(committed, &self.shared.origin, &self.signer));
+                        Attempt { about, lines: Vec::new() }
+                    }
+                }
             }
         }
     }
@@ -185,8 +248,9 @@ impl Cosigner {
             began: Instant::now(),
             requests: 0,
         };
-        let mouth = self.mouth.clone();
+        let (mouth, watched) = (self.mouth.clone(), Arc::clone(&self.shared));
         tokio::spawn(async move {
+            let _watch = EndOnPanic(watched);
             let heard = if teach { call.teachable(latest).await } else { call.once().await };
             // Nobody listens any more once the log has stopped.
             let _ = mouth.send(heard);
@@ -223,7 +287,7 @@ impl Cosigner {
                 self.misconfigured(endpoint, status);
                 Vec::new()
             }
-            WitnessAnswer::Unavailable(reason) => {
+            WitnessAnswer::Unavailable(reason) | WitnessAnswer::Unreached(reason) => {
                 self.down(endpoint, reason);
                 Vec::new()
             }
@@ -240,14 +304,16 @@ impl Cosigner {
         about: &Signed,
         lines: &[NoteSignature],
     ) -> Vec<CosignedLine> {
-        let counted = self.count_lines(endpoint, about, lines);
-        if counted.is_empty() {
-            let reason = "it answers without a line that counts: its own, over this head, of now";
-            self.down(endpoint, reason.into());
-            return counted;
-        }
+        let mut counted = self.count_lines(endpoint, about, lines);
         let size = about.tree().size;
         self.grew |= self.panel.remember(&counted, size);
+        // A key of the past is remembered; on a note are only those of the policy.
+        counted.retain(|line| self.panel.of_key(line.key()).is_some_and(|one| one.configured));
+        if counted.is_empty() {
+            self.down(endpoint, NO_LINE_COUNTS.into());
+            return counted;
+        }
+        self.panel.heard_lines(endpoint, &counted, Instant::now());
         let answered = &mut self.panel.endpoints[endpoint];
         // What it says of itself, not what it is known to have: another answer may be on its way.
         answered.latest = size;
@@ -332,9 +398,10 @@ impl Call {
         end: Instant,
     ) -> WitnessAnswer {
         let request = AddCheckpointRequest { old, proof, checkpoint: self.about.request_note() };
-        self.requests += 1;
         let left = end.saturating_duration_since(Instant::now());
         let answer = self.client.add_checkpoint(&request, left).await;
+        // What never arrived costs no budget.
+        self.requests += u32::from(!matches!(answer, WitnessAnswer::Unreached(_)));
         self.metrics.iter().for_each(|metrics| metrics.answered(&answer));
         answer
     }

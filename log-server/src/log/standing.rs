@@ -16,7 +16,8 @@ pub enum State {
     Asking,
     /// It takes entries and publishes.
     Open,
-    /// Its last round ended without a quorum: nothing new is published until one holds.
+    /// Nothing new is published: its last round ended without a quorum, no round could be held
+    /// since the start, or there is no room for a note on the disk.
     NoQuorum,
     /// It publishes without its quorum, because its configuration says so.
     Degraded,
@@ -97,6 +98,7 @@ pub(super) struct Standing {
 struct Shown {
     rows: Vec<Row>,
     outcome: Option<RoundOutcome>,
+    lacks_space: bool,
 }
 
 struct Row {
@@ -107,6 +109,10 @@ struct Row {
 impl Standing {
     pub(super) fn set_outcome(&self, outcome: RoundOutcome) {
         self.lock().outcome = Some(outcome);
+    }
+
+    pub(super) fn set_space(&self, is_low: bool) {
+        self.lock().lacks_space = is_low;
     }
 
     fn lock(&self) -> MutexGuard<'_, Shown> {
@@ -120,12 +126,19 @@ impl Log {
         if matches!(&**self.shared.gate.load(), Gate::Asking) {
             return State::Asking;
         }
-        match self.shared.standing.lock().outcome {
+        let shown = self.shared.standing.lock();
+        match shown.outcome {
             Some(RoundOutcome::NoQuorum) => State::NoQuorum,
+            _ if shown.lacks_space || self.published().is_none() => State::NoQuorum,
             Some(RoundOutcome::PublishedWithout) => State::Degraded,
             _ if self.is_frozen() => State::Frozen,
             _ => State::Open,
         }
+    }
+
+    /// Whether nothing is published because there is no room for a note on the disk.
+    pub fn lacks_space(&self) -> bool {
+        self.shared.standing.lock().lacks_space
     }
 
     /// Every witness that this log asks, in the order of its policy; none without witnesses.
@@ -184,7 +197,7 @@ fn update(row: &mut Row, panel: &Panel, member: &Member) {
         _ if member.excluded => (WitnessState::Excluded, None),
         Health::Unasked => (WitnessState::Unasked, None),
         Health::Up => (WitnessState::Ok, None),
-        Health::Down(reason) => (WitnessState::Down, Some(reason)),
+        Health::Down(reason) | Health::Misconfigured(reason) => (WitnessState::Down, Some(reason)),
         Health::Alarm(reason) => (WitnessState::Alarm, Some(reason)),
     };
     row.status.state = state;
@@ -194,7 +207,10 @@ fn update(row: &mut Row, panel: &Panel, member: &Member) {
     row.status.known_size = panel.size_of(member);
     row.cosigned_at_s = member.cosigned_at_s;
     member.metrics.up(state == WitnessState::Ok);
-    member.metrics.alarm(state == WitnessState::Alarm);
+    // Either way somebody has to act; `state` tells the two apart.
+    let health = &panel.endpoints[member.endpoint].health;
+    let is_alarm = matches!(health, Health::Alarm(_) | Health::Misconfigured(_));
+    member.metrics.alarm(is_alarm && !member.excluded);
     if let Some(size) = row.status.known_size {
         member.metrics.known_size(size);
     }

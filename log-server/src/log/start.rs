@@ -24,6 +24,7 @@ use super::pool::Pool;
 use super::publish::Published;
 use super::read::{TILES_CACHED_MAX, TileCache};
 use super::recover::{Shut, edge_at};
+use super::round::Attempt;
 use super::sequencer::{Next, Sequencer};
 use super::signer::Signer;
 use super::standing::Standing;
@@ -76,20 +77,14 @@ impl Log {
             metrics,
             surroundings,
         });
-        let mut threads = Vec::new();
-        let next = match mailbox {
-            None => Next::Publish(Box::new(signer)),
+        let (next, cosigner) = match mailbox {
+            None => (Next::Publish(Box::new(signer)), None),
             Some(mailbox) => {
                 let witnesses = settings.witnesses.clone();
-                let (cosigner, about) = past.cosigner(
-                    Arc::clone(&shared),
-                    Arc::clone(&mailbox),
-                    signer,
-                    witnesses,
-                    evidence,
-                )?;
-                threads.push(spawn_cosigner(&shared, cosigner, about).map_err(unreadable)?);
-                Next::Cosign(mailbox)
+                let for_cosigner = Arc::clone(&mailbox);
+                let cosigner =
+                    past.cosigner(Arc::clone(&shared), for_cosigner, signer, witnesses, evidence)?;
+                (Next::Cosign(mailbox), Some(cosigner))
             }
         };
         let anchor = Arc::new(anchor);
@@ -100,8 +95,11 @@ impl Log {
             next,
             anchor: Arc::clone(&anchor),
         };
-        threads.push(spawn_sequencer(&shared, sequencer).map_err(unreadable)?);
-        threads.push(spawn_anchor_sync(&shared, &anchor).map_err(unreadable)?);
+        let threads = spawn_all(&shared, sequencer, &anchor, cosigner).map_err(|error| {
+            // Those that run already have nobody who would stop them.
+            shared.abandon();
+            unreadable(error)
+        })?;
         let frozen = head.flags.frozen;
         Ok(Self { settings, key, frozen, shared, anchor, threads: Mutex::new(threads) })
     }
@@ -180,13 +178,18 @@ impl Past {
         signer: Signer,
         settings: WitnessSettings,
         evidence: PathBuf,
-    ) -> Result<(Cosigner, Signed), Shut> {
+    ) -> Result<(Cosigner, Arc<Signed>), Shut> {
         let sizes = self.record.sizes.clone();
         let panel = Panel::new(&settings, &self.policy, sizes, &shared.metrics)?;
-        let about = match self.published {
-            Some((note, edge)) => Signed::again(&note, edge, &signer.verifier_key()),
-            None => sign_genesis(&shared.origin, &signer),
-        };
+        let (mut about, mut newest) = (None, None);
+        if let Some((note, edge)) = self.published {
+            let signed = Arc::new(Signed::again(&note, edge, &signer.verifier_key()));
+            newest = on_show(&signed, &note, &settings, self.policy == settings.policy);
+            about = Some(signed);
+        }
+        let committed = mailbox.newest().head.tree;
+        newest = newest.filter(|newest| newest.about.tree() == committed);
+        let about = about.unwrap_or_else(|| Arc::new(sign_genesis(&shared.origin, &signer)));
         let (record, stored_policy) = (self.record, self.policy);
         let parts = CosignerParts {
             shared,
@@ -196,10 +199,47 @@ impl Past {
             panel,
             record,
             stored_policy,
+            newest,
             evidence,
         };
         Ok((Cosigner::new(parts), about))
     }
+}
+
+/// The note on show with its lines, if it has the quorum of the policy that is in force: no round
+/// of this run replaces it by one that lacks what it has.
+fn on_show(
+    signed: &Arc<Signed>,
+    note: &SignedCheckpoint,
+    settings: &WitnessSettings,
+    is_same_policy: bool,
+) -> Option<Attempt> {
+    if settings.policy.is_none() || !is_same_policy {
+        return None;
+    }
+    let witnesses = settings.policy.witnesses().iter();
+    let counts = |name: &String| !settings.excluded.contains(name);
+    let lines = witnesses
+        .filter(|witness| counts(&witness.name))
+        .filter_map(|witness| signed.line_again(&witness.key, note.note()))
+        .collect();
+    let attempt = Attempt { about: Arc::clone(signed), lines };
+    attempt.about.with_quorum(&settings.policy, &attempt.lines)?;
+    Some(attempt)
+}
+
+/// The cosigner comes last: it signs, so it must not run in a log that did not start.
+fn spawn_all(
+    shared: &Arc<Shared>,
+    sequencer: Sequencer,
+    anchor: &Arc<Anchor>,
+    cosigner: Option<(Cosigner, Arc<Signed>)>,
+) -> std::io::Result<Vec<JoinHandle<()>>> {
+    let mut threads = vec![spawn_sequencer(shared, sequencer)?, spawn_anchor_sync(shared, anchor)?];
+    if let Some((cosigner, about)) = cosigner {
+        threads.push(spawn_cosigner(shared, cosigner, about)?);
+    }
+    Ok(threads)
 }
 
 fn spawn(
@@ -233,7 +273,7 @@ fn spawn_sequencer(shared: &Arc<Shared>, sequencer: Sequencer) -> std::io::Resul
 fn spawn_cosigner(
     shared: &Arc<Shared>,
     cosigner: Cosigner,
-    about: Signed,
+    about: Arc<Signed>,
 ) -> std::io::Result<JoinHandle<()>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let watched = Arc::clone(shared);

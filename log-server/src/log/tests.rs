@@ -127,6 +127,7 @@ impl Disk {
                 ms => UNIX_EPOCH + Duration::from_millis(ms),
             }),
             on_fatal: Arc::new(move |_, fatal| fatals.lock().unwrap().push(fatal.to_string())),
+            shut: Arc::default(),
         }
     }
 

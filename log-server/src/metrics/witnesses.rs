@@ -142,7 +142,7 @@ impl Witnesses {
         registry.register("witness_known_size", known, self.known_size.clone());
         let up = "1 if the last answer of the witness was usable, else 0";
         registry.register("witness_up", up, self.up.clone());
-        let alarm = "1 if the witness claims what this log cannot agree with, else 0";
+        let alarm = "1 if the witness contradicts this log or does not know it, else 0";
         registry.register("witness_alarm", alarm, self.alarm.clone());
         let answers = "Answers of the witness, by kind";
         registry.register("witness_answers", answers, self.answers.clone());
@@ -282,7 +282,7 @@ impl WitnessMetrics {
             WitnessAnswer::Size(_) => "size",
             WitnessAnswer::OtherRoot { .. } => "other_root",
             WitnessAnswer::Misconfigured { .. } => "misconfigured",
-            WitnessAnswer::Unavailable(_) => "unavailable",
+            WitnessAnswer::Unavailable(_) | WitnessAnswer::Unreached(_) => "unavailable",
         };
         self.answers.get_or_create(&OfAnswer { log, witness, answer }).inc();
     }

@@ -94,6 +94,13 @@ fn is_unavailable(answer: &WitnessAnswer, what: &str) {
     assert!(!why.is_empty() && !why.contains("no whole answer"), "{what}: {why}");
 }
 
+/// No request was made at all.
+#[track_caller]
+fn is_unreached(answer: &WitnessAnswer, what: &str) {
+    let WitnessAnswer::Unreached(why) = answer else { panic!("{what}: {answer:?}") };
+    assert!(!why.is_empty() && !why.contains("no whole answer"), "{what}: {why}");
+}
+
 #[tokio::test]
 async fn a_request_is_the_specified_bytes_and_the_connection_is_kept() {
     let (address, server) = stub(|stream| {
@@ -272,10 +279,10 @@ async fn what_is_no_http_is_unavailable() {
             let _ = stream.write_all(bytes);
         });
         let client = WitnessClient::new(&format!("https://{address}")).expect("a prefix");
-        is_unavailable(&client.add_checkpoint(&request(), PATIENT).await, "TLS garbage");
+        is_unreached(&client.add_checkpoint(&request(), PATIENT).await, "TLS garbage");
     }
     let port = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a port");
-    is_unavailable(&client(&port.to_string()).add_checkpoint(&request(), PATIENT).await, "nobody");
+    is_unreached(&client(&port.to_string()).add_checkpoint(&request(), PATIENT).await, "nobody");
 }
 
 #[tokio::test]

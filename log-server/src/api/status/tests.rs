@@ -57,7 +57,7 @@ impl Made {
         let mut config = Config::load(&self.path()).expect("a configuration");
         config.set_start_flags(unchecked, excluded).expect("flags");
         let on_fatal = Arc::new(|log: &str, fatal: &crate::log::Fatal| panic!("{log}: {fatal}"));
-        let surroundings = Surroundings { clock: Clock::system(), on_fatal };
+        let surroundings = Surroundings { clock: Clock::system(), on_fatal, shut: Arc::default() };
         let rocks = RocksShared::new(MEMORY_BYTES).expect("caches");
         Engine::open(&self.path(), &config, &rocks, &Metrics::new(), &surroundings).expect("a log")
     }
@@ -126,6 +126,12 @@ fn a_log_that_asks_is_not_ready_and_names_who_is_missing() {
     assert_eq!(first["alsoAsk"], false);
     assert!(first["reason"].as_str().is_some_and(|reason| !reason.is_empty()), "{first:#}");
     assert!(first.get("cosignedAgeS").is_none(), "{first:#}");
+
+    // Nobody looks at what an entry says before it could get in.
+    let hosted = engine.logs().first().expect("one log");
+    let refused = crate::api::rekor_v2::post(hosted, Bytes::from_static(b"no JSON"));
+    let Some(Err(refused)) = refused.now_or_never() else { panic!("refused, without a wait") };
+    assert_eq!(refused.into_response().status(), 503);
 
     // The public list says that the log does not serve, and no more of its witnesses.
     let (status, all) = body(logs(&engine));

@@ -111,6 +111,17 @@ fn a_policy_that_cannot_be_read_is_named_with_its_line() {
 }
 
 #[test]
+fn a_note_has_room_for_so_many_witnesses_and_no_more() {
+    let witness = |n: u8| {
+        let key = cosigner(&format!("w{n}.example"), n);
+        format!("witness w{n} {key} http://127.0.0.1:8100/\n")
+    };
+    let policy = |count| (1..=count).map(witness).chain(["quorum w1\n".into()]).collect::<String>();
+    assert!(Made::new(&policy(64)).settings("").is_ok());
+    assert!(Made::new(&policy(65)).refused("").contains("65 witnesses are more than 64"));
+}
+
+#[test]
 fn every_witness_needs_a_usable_url() {
     let key = cosigner("w.example", 9);
     for (url, word) in

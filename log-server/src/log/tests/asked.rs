@@ -112,7 +112,7 @@ async fn another_history_stays_shut_and_what_was_published_of_it_convicts() {
         shut_by(&process).await;
         assert_eq!(process.stop(), Vec::<String>::new());
         let kept = kept(&fork);
-        assert!(kept.iter().any(|name| name.ends_with(".evidence")), "{kept:?}");
+        assert!(kept.iter().any(|name| name.ends_with(".tlog-evidence")), "{kept:?}");
         // Without a question, and even without witnesses: the proof is enough.
         let again = fork.try_start_with(|_| ()).err().unwrap();
         assert!(matches!(again, Shut::Convicted(_)), "{again}");
@@ -134,7 +134,11 @@ async fn two_copies_that_share_witnesses_only_cannot_both_go_on() {
     assert_eq!(two.shown_size(), Some(0), "the second history was published");
     let fatals = two.stop();
     assert!(fatals[0].contains("another copy of this log"), "{fatals:?}");
-    assert!(kept(&second).iter().any(|name| name.ends_with(".evidence")), "{:?}", kept(&second));
+    assert!(
+        kept(&second).iter().any(|name| name.ends_with(".tlog-evidence")),
+        "{:?}",
+        kept(&second)
+    );
     assert_eq!(one.add("c").await.unwrap().index, LeafIndex::new(1), "the first one goes on");
     assert_eq!(one.stop(), Vec::<String>::new());
 }
@@ -193,6 +197,44 @@ async fn a_witness_that_lost_its_state_is_no_answer() {
     process.add("c").await.unwrap();
     let seen = |_: &Process| stubs[1].memory().head == Some(disk.head().tree);
     process.until("taught", seen).await;
+    assert_eq!(process.stop(), Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_witness_that_lost_one_of_its_two_keys_answers_for_both() {
+    let disk = Disk::new();
+    let stubs = three(&disk);
+    let line = stubs[1].policy_line().replace(&stubs[1].address(), &stubs[0].address());
+    let text = format!("{}{line}group q any w1 w2\nquorum q\n", stubs[0].policy_line());
+    let policy = WitnessPolicy::parse(text.as_bytes()).unwrap();
+    let settings = WitnessSettings { policy, ..no_witnesses() };
+    for entry in ["a", "b"] {
+        // Asked about the empty tree, then about the note that it cosigned with one key.
+        let process = disk.start_witnessed(&settings);
+        process.until_open().await;
+        process.add(entry).await.unwrap();
+        assert_eq!(process.stop(), Vec::<String>::new());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_never_reached_a_witness_costs_no_budget() {
+    let (disk, mut stubs) = grown(&["a"]).await;
+    let mut settings = two_of(&stubs);
+    for stub in &stubs {
+        settings.per_day.insert(stub.name.clone(), 1);
+    }
+    settings.allow_slow_quorum = true;
+    let memories = stubs.each_ref().map(Stub::memory);
+    let addresses = stubs.each_ref().map(Stub::address);
+    drop(stubs);
+    let process = disk.start_witnessed(&settings);
+    let down = |process: &Process| process.statuses().iter().all(|s| s.0 == WitnessState::Down);
+    process.until("nobody is there", down).await;
+    let back = |at: usize| Stub::listening([1, 2, 3][at], &disk, &addresses[at]);
+    stubs = [back(0), back(1), back(2)];
+    stubs.iter().zip(memories).for_each(|(stub, memory)| stub.remember(memory));
+    process.until_open().await;
     assert_eq!(process.stop(), Vec::<String>::new());
 }
 

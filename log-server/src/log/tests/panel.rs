@@ -61,6 +61,10 @@ fn a_witness_that_fails_is_asked_less_and_less_until_it_is_up_again() {
     assert_eq!(pauses, [100, 200, 400, 800, 1600, 2000, 2000, 2000]);
     assert!(panel.endpoints[0].is_up(), "that is news");
     assert!(!panel.endpoints[0].is_up());
+    assert!(panel.endpoints[0].is_down(now, "gone".into()));
+    assert!(!panel.endpoints[0].is_down(now, "still gone".into()), "told once");
+    assert!(panel.endpoints[0].is_misconfigured(now, "404".into()), "another fault is news");
+    panel.endpoints[0].is_up();
     panel.endpoints[0].is_down(now, "gone".into());
     assert!(panel.can_answer(key(1).verifier_key(), now + Duration::from_millis(100)));
 }
@@ -98,7 +102,7 @@ fn a_budget_counts_every_request_and_is_kept_for_rounds() {
 #[test]
 fn witnesses_behind_one_url_are_one_endpoint_and_those_of_the_past_are_not_in_rounds() {
     let disk = Disk::new();
-    let one = settings(&[(1, "http://a.example"), (2, "http://a.example")]);
+    let one = settings(&[(1, "http://a.example"), (2, "http://a.example/")]);
     let past = settings(&[(2, "http://moved.example"), (3, "http://c.example")]).policy;
     let known = KnownSizes::from([(key(2).verifier_key().to_string(), TreeSize::new(7))]);
     let mut panel = panel(&one, &past, known);
@@ -125,6 +129,9 @@ fn a_policy_that_cannot_be_asked_is_refused() {
     };
     let many: Vec<_> = (1..=65).map(|number| (number, "http://a.example")).collect();
     assert!(matches!(refused(&settings(&many)), PanelError::TooMany(65)));
+    // Those of the past are asked the question only, and have no lines on a note.
+    let (now, past) = (settings(&many[..64]), settings(&[(65, "http://a.example")]));
+    assert_eq!(panel(&now, &past.policy, KnownSizes::new()).members.len(), 65);
     let text = format!("witness a {}\nquorum a\n", key(1).verifier_key());
     let policy = WitnessPolicy::parse(text.as_bytes()).unwrap();
     let no_url = WitnessSettings { policy, ..no_witnesses() };

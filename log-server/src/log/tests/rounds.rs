@@ -3,9 +3,12 @@
 use std::time::Instant;
 
 use log_core::cosignature::Cosignature;
+use log_core::integrate::integrate;
 use log_core::note::SignedNote;
 
+use super::super::commit::commit;
 use super::super::cosigner::{Cosigner, REFRESH_INTERVAL};
+use super::super::round::EndOnPanic;
 use super::super::start::Past;
 use super::stub::{Mood, Stub};
 use super::witnesses::{three, two_of};
@@ -32,6 +35,18 @@ fn cosigner(disk: &Disk, settings: &WitnessSettings) -> Cosigner {
     });
     let (signer, evidence) = (parts.signer, parts.evidence);
     past.cosigner(shared, mailbox, signer, settings.clone(), evidence).unwrap().0
+}
+
+/// Commits an entry as the sequencer does.
+fn commit_one(cosigner: &Cosigner, text: &str) {
+    let (leaf, before) = (leaf(text), cosigner.mailbox.newest());
+    let identity = leaf.hash();
+    let (waiting, _ticket) = Waiting::new(leaf, identity);
+    let integrated = integrate(&before.edge, &[identity]);
+    let store = cosigner.shared.store.as_ref();
+    let committed = commit(store, &before.head, &[&waiting], integrated, 0).unwrap();
+    let nobody = std::iter::empty();
+    cosigner.mailbox.deliver(Some(committed), nobody, &cosigner.shared.published);
 }
 
 /// The times of the cosignatures on the published note.
@@ -95,6 +110,82 @@ async fn a_slow_witness_is_not_asked_twice_and_its_late_line_counts() {
     let after: usize = stubs.iter().skip(1).map(Stub::requests).sum();
     assert_eq!((requests, after), (2, 2), "nobody was asked again");
     assert_eq!(times(&cosigner, &stubs).iter().flatten().count(), 2);
+}
+
+#[tokio::test]
+async fn a_round_waits_for_a_witness_that_is_busy_with_an_older_head() {
+    let disk = Disk::new();
+    let stubs = three(&disk);
+    let settings =
+        WitnessSettings { on_missing_quorum: OnMissingQuorum::Publish, ..two_of(&stubs) };
+    let mut cosigner = cosigner(&disk, &settings);
+    stubs[2].is(Mood::Hangs(Duration::from_millis(500)));
+    cosigner.round().await.unwrap();
+    assert!(cosigner.panel.endpoints[2].busy);
+    // A newer head, and one of the two that were fast is gone.
+    stubs[1].is_down();
+    commit_one(&cosigner, "a");
+    cosigner.round().await.unwrap();
+    assert_eq!(times(&cosigner, &stubs).iter().flatten().count(), 2, "its line was waited for");
+    assert_eq!(cosigner.shared.published.load().as_ref().unwrap().head().size.get(), 1);
+}
+
+#[tokio::test]
+async fn what_was_heard_since_the_last_write_is_saved_by_a_stop_and_not_after_a_fault() {
+    for abandoned in [false, true] {
+        let disk = Disk::new();
+        let stubs = three(&disk);
+        let mut cosigner = cosigner(&disk, &two_of(&stubs));
+        stubs[2].is(Mood::Hangs(Duration::from_millis(300)));
+        cosigner.round().await.unwrap();
+        let heard = cosigner.ears.recv().await.unwrap();
+        let (about, lines) = cosigner.hear(heard).unwrap();
+        cosigner.join_late(&about, lines);
+        if abandoned {
+            cosigner.mailbox.abandon();
+        }
+        cosigner.mailbox.close();
+        cosigner.last_round(Instant::now()).await.unwrap();
+        let record = String::from_utf8(disk.rows.note().unwrap().unwrap()).unwrap();
+        let third = stubs[2].verifier_key();
+        assert_eq!(record.contains(&format!("witness 0 {third}")), !abandoned, "{record}");
+        assert_eq!(times(&cosigner, &stubs)[2].is_some(), !abandoned);
+    }
+}
+
+#[tokio::test]
+async fn the_time_of_a_cosignature_never_goes_back() {
+    let disk = Disk::new();
+    let stubs = three(&disk);
+    disk.clock_ms.store(10_000_000, Ordering::SeqCst);
+    let mut cosigner = cosigner(&disk, &two_of(&stubs));
+    stubs[2].is_down();
+    cosigner.round().await.unwrap();
+    assert_eq!(times(&cosigner, &stubs), [Some(10_000), Some(10_000), None]);
+    // Near enough to count, but before the line that is on show.
+    stubs[0].is(Mood::CosignsAt(200));
+    stubs[1].is(Mood::CosignsAt(-10));
+    cosigner.round().await.unwrap();
+    assert_eq!(times(&cosigner, &stubs), [Some(10_000), Some(10_010), None]);
+}
+
+#[tokio::test]
+async fn a_panic_while_a_witness_is_asked_ends_the_log() {
+    let disk = Disk::new();
+    let fatals = Arc::<Mutex<Vec<String>>>::default();
+    let mut cosigner = cosigner(&disk, &two_of(&three(&disk)));
+    let shared = Arc::get_mut(&mut cosigner.shared);
+    assert!(shared.is_some(), "nobody else has it yet");
+    shared.unwrap().surroundings = disk.surroundings(Arc::clone(&fatals));
+    let shared = Arc::clone(&cosigner.shared);
+    let asked = tokio::spawn(async move {
+        let _watch = EndOnPanic(shared);
+        tokio::task::yield_now().await;
+        panic!("a test says so");
+    });
+    assert!(asked.await.is_err());
+    assert!(matches!(&**fatals.lock().unwrap(), [one] if one.contains("panicked")));
+    assert!(cosigner.mailbox.is_abandoned());
 }
 
 #[tokio::test]

@@ -54,7 +54,11 @@ pub(super) struct Stub {
 
 impl Stub {
     pub(super) fn new(number: u8, disk: &Disk) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        Self::listening(number, disk, "127.0.0.1:0")
+    }
+
+    pub(super) fn listening(number: u8, disk: &Disk, address: &str) -> Self {
+        let listener = TcpListener::bind(address).unwrap();
         let address = listener.local_addr().unwrap();
         let inner = Arc::new(Inner {
             key: key(number),

@@ -239,6 +239,92 @@ async fn a_log_may_publish_without_its_quorum_only_if_that_is_written_down() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_slow_witness_completes_a_note_that_was_published_without_it_once() {
+    let disk = Disk::new();
+    let [one, two, three] = three(&disk);
+    three.is_down();
+    let stubs = [one, two];
+    let settings =
+        WitnessSettings { on_missing_quorum: OnMissingQuorum::Publish, ..two_of(&stubs) };
+    let process = disk.start_witnessed(&settings);
+    process.until_open().await;
+    process.until("published", |process| process.shown_size() == Some(0)).await;
+    stubs[1].is(Mood::Hangs(Duration::from_millis(2000)));
+    let answer = process.add("a").await.unwrap();
+    disk.assert_cosigned(&answer.published, &stubs, 1);
+    assert_eq!(process.log.state(), State::Degraded);
+    process.until_open().await;
+    disk.assert_cosigned(&process.published(), &stubs, 2);
+    // From here on nothing is left to do: no round follows the other.
+    let (asked, wrote) = (stubs[0].requests(), process.store.calls(Operation::PutNote));
+    tokio::time::sleep(Duration::from_millis(2500)).await;
+    assert_eq!(process.log.state(), State::Open);
+    assert_eq!(stubs[0].requests(), asked);
+    assert_eq!(process.store.calls(Operation::PutNote), wrote);
+    assert_eq!(process.stop(), Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restart_never_replaces_a_cosigned_note_by_one_with_less() {
+    let disk = Disk::new();
+    let [one, two, _] = three(&disk);
+    let stubs = [one, two];
+    let settings =
+        WitnessSettings { on_missing_quorum: OnMissingQuorum::Publish, ..two_of(&stubs) };
+    let process = disk.start_witnessed(&settings);
+    process.until_open().await;
+    process.add("a").await.unwrap();
+    assert_eq!(process.stop(), Vec::<String>::new());
+    let before = disk.rows.note().unwrap();
+
+    stubs[1].is_down();
+    let process = disk.start_witnessed(&settings);
+    process.until_open().await;
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    disk.assert_cosigned(&process.published(), &stubs, 2);
+    assert_eq!(disk.rows.note().unwrap(), before);
+    // What is new is published as the configuration says.
+    let answer = process.add("b").await.unwrap();
+    disk.assert_cosigned(&answer.published, &stubs, 1);
+    assert_eq!(process.log.state(), State::Degraded);
+    // While the witness stays away the note is written once, not with every attempt.
+    let wrote = process.store.calls(Operation::PutNote);
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    assert_eq!(process.store.calls(Operation::PutNote), wrote);
+    assert_eq!(process.stop(), Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_room_for_a_note_nobody_is_asked_and_reads_go_on() {
+    let disk = Disk::new();
+    let stubs = three(&disk);
+    let process = disk.start_witnessed(&two_of(&stubs));
+    process.until_open().await;
+    process.add("a").await.unwrap();
+    assert_eq!(process.stop(), Vec::<String>::new());
+
+    // The file system of a path that is not there has no room.
+    let path = disk.dir.path().join("room");
+    let process = disk.start_with(|parts| {
+        parts.settings.witnesses = two_of(&stubs);
+        parts.space = Space::new(&path, 0);
+    });
+    process.until("no room", |process| process.log.lacks_space()).await;
+    assert_eq!(process.log.state(), State::NoQuorum);
+    let asked = stubs[0].requests();
+    assert_eq!(process.add("b").await.err(), Some(SubmitError::Answer(AnswerError::NoSpace)));
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert_eq!(stubs[0].requests(), asked);
+    assert_eq!(process.store.calls(Operation::PutNote), 0);
+    assert_eq!(process.shown_size(), Some(1), "reads go on");
+
+    std::fs::create_dir(&path).unwrap();
+    process.until_open().await;
+    process.add("b").await.unwrap();
+    assert_eq!(process.stop(), Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_stop_does_not_wait_for_witnesses_that_hang() {
     let disk = Disk::new();
     let stubs = three(&disk);
@@ -280,8 +366,16 @@ async fn witnesses_behind_one_address_are_asked_once_and_count_by_their_keys() {
     process.until_open().await;
     let answer = process.add("a").await.unwrap();
     disk.assert_cosigned(&answer.published, &[&stubs[0], &stubs[2]], 2);
+    // An idle log asks for the key that keeps silent, but less and less: not as fast as it may.
+    let asked = stubs[0].requests();
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let more = stubs[0].requests() - asked;
+    assert!(more <= 6, "{more} requests in two idle seconds");
     stubs[2].is_down();
+    let asked = stubs[0].requests();
     assert_eq!(process.add("b").await.err(), Some(SubmitError::TimedOut), "one voice is one vote");
+    let more = stubs[0].requests() - asked;
+    assert!(more <= 12, "{more} requests for one entry without quorum");
     assert_eq!(stubs[1].requests(), 0);
     assert_eq!(process.stop(), Vec::<String>::new());
 }
