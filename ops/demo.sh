@@ -56,15 +56,19 @@ start() {
   "$@" 2>>"$work/$name.log" &
   pids[$name]=$!
   for _ in $(seq 150); do
+    # Looked at first: a program that ended has said by then where it had listened.
+    local lives=1
+    kill -0 "${pids[$name]}" 2>/dev/null || lives=0
     port=$(sed -n 's/.*serving.* listen="\{0,1\}127\.0\.0\.1:\([0-9]*\).*/\1/p' "$work/$name.log")
     if [ -n "$port" ]; then url="http://localhost:$port"; return; fi
-    kill -0 "${pids[$name]}" 2>/dev/null || break
+    [ $lives = 1 ] || break
     sleep 0.1
   done
   fail "$name did not start" "$work/$name.log"
 }
 stop() {
-  kill "${pids[$1]}" && wait "${pids[$1]}" || true
+  kill "${pids[$1]}" 2>/dev/null || true
+  wait "${pids[$1]}" || true
   unset "pids[$1]"
 }
 start_witness() {

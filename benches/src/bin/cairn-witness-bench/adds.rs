@@ -141,7 +141,9 @@ impl Work {
             if intended >= self.end {
                 return Ok((self.lane, self.next, latencies));
             }
-            tokio::time::sleep_until(intended.into()).await;
+            if self.interval.is_some() {
+                tokio::time::sleep_until(intended.into()).await;
+            }
             let lane = &self.lanes[self.lane];
             ensure!(self.next < lane.len(), "no checkpoints left: --steps");
             lane.write_request(self.next, self.address, &mut request);
