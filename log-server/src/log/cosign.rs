@@ -157,8 +157,11 @@ impl Signed {
         Cosigned { tree: self.tree, edge: self.edge.clone(), note: self.note(lines) }
     }
 
+    /// The log's lines, then those of the witnesses in the order of their names, whichever came
+    /// first: the same lines make the same note, before and after a restart.
     fn note(&self, lines: &[CosignedLine]) -> String {
-        let others = lines.iter().map(|line| line.line.clone());
+        let mut others: Vec<_> = lines.iter().map(|line| line.line.clone()).collect();
+        others.sort_by(|a, b| (&a.name, a.id).cmp(&(&b.name, b.id)));
         let lines = self.lines.iter().cloned().chain(others).collect();
         SignedNote::new(self.text.clone(), lines)
             .expect("invariant: a checkpoint's text and fewer lines than a note holds")
