@@ -173,8 +173,8 @@ fn a_witness_that_was_installed_again_is_nobody_the_log_knows() {
     assert_eq!(down["state"], "open");
 }
 
-#[test]
-fn of_two_copies_that_share_witnesses_only_one_goes_on() {
+/// A log of three entries that all its witnesses know, stopped, and a copy of its directory.
+fn copied() -> (Scene, PathBuf) {
     let mut scene = Scene::new();
     let server = scene.start();
     (0..3).for_each(|_| _ = scene.submit(&server));
@@ -182,6 +182,12 @@ fn of_two_copies_that_share_witnesses_only_one_goes_on() {
     assert!(server.terminate().status.success());
     let copy = scene.dir.beside("copy");
     copy_dir(&scene.dir.path(), &copy);
+    (scene, copy)
+}
+
+#[test]
+fn of_two_copies_that_share_witnesses_only_one_goes_on() {
+    let (mut scene, copy) = copied();
 
     // At the same head nobody can tell them apart.
     let (first, second) = (scene.start(), serve(&copy, &[]));
@@ -222,13 +228,7 @@ fn assert_convicted(scene: &Scene, files: Vec<Vec<u8>>) {
 
 #[test]
 fn two_copies_at_once_never_publish_two_histories() {
-    let mut scene = Scene::new();
-    let server = scene.start();
-    (0..3).for_each(|_| _ = scene.submit(&server));
-    known_to_all(&scene, &server, 3);
-    assert!(server.terminate().status.success());
-    let copy = scene.dir.beside("copy");
-    copy_dir(&scene.dir.path(), &copy);
+    let (scene, copy) = copied();
     let servers = [scene.start(), serve(&copy, &[])];
     wait_until_published(&servers[1], LOG);
     // Both are fed at once, with other entries each, until nobody is left or the time is over.

@@ -3,14 +3,7 @@
 //!
 //! The clock is faked by libfaketime. Without it these tests are skipped and say so.
 
-use std::fs;
-use std::path::{Path, PathBuf};
-
-use log_tests::disk::skipped;
-use log_tests::{Cosigned, History, SignedLog, WitnessDir, WitnessProcess};
-
-/// Where Debian and its relatives install it, below the directory of an architecture.
-const LIBRARY: &str = "faketime/libfaketimeMT.so.1";
+use log_tests::{Cosigned, FakeClock, History, SignedLog, WitnessDir, WitnessProcess};
 
 /// A witness that has cosigned size 5 by an honest clock.
 struct Scene {
@@ -18,16 +11,16 @@ struct Scene {
     record: Cosigned,
     log: SignedLog,
     history: History,
-    library: PathBuf,
+    clock: FakeClock,
 }
 
 impl Scene {
     fn new() -> Option<Self> {
-        let library = library()?;
+        let clock = FakeClock::new()?;
         let (dir, log) = (WitnessDir::init("witness.example"), SignedLog::new("log.example"));
         dir.add_log(&log.key(), None);
         let record = Cosigned::by(dir.keys());
-        let scene = Self { dir, record, log, history: History::new("a", 30), library };
+        let scene = Self { dir, record, log, history: History::new("a", 30), clock };
         let witness = scene.dir.start();
         scene.step(&witness, 0, 5);
         assert!(witness.terminate().status.success());
@@ -51,36 +44,24 @@ impl Scene {
     }
 
     /// Serves with a clock that is off by so much, in the words of faketime.
-    fn start(&self, flags: &[&str], environment: &[(&str, &str)]) -> WitnessProcess {
+    fn start(&self, flags: &[&str], offset: &str) -> WitnessProcess {
+        self.clock.set(offset);
         let mut command = self.dir.command("serve");
-        command.args(flags).env("LD_PRELOAD", &self.library);
-        // Timers keep their own time; only the time of day is wrong.
-        command.env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
-        command.envs(environment.iter().copied());
+        self.clock.give(command.args(flags));
         let any_port = ([127, 0, 0, 1], 0).into();
         WitnessProcess::spawn_on(any_port, &mut command).expect("the witness serves")
     }
 }
 
-fn library() -> Option<PathBuf> {
-    let places = fs::read_dir("/usr/lib").into_iter().flatten().flatten();
-    let mut found = places.map(|place| place.path().join(LIBRARY)).filter(|path| path.exists());
-    let library = found.next();
-    if library.is_none() {
-        skipped("libfaketime is not installed (package faketime)");
-    }
-    library
-}
-
 #[test]
 fn ten_days_behind_it_waits_and_a_minute_behind_it_does_not() {
     let Some(scene) = Scene::new() else { return };
-    let witness = scene.start(&[], &[("FAKETIME", "-10d")]);
+    let witness = scene.start(&[], "-10d");
     scene.refused_step(&witness, 5, 9);
     scene.refused_step(&witness, 5, 5);
     witness.latest(scene.log.origin()).expect(200);
     drop(witness);
-    let witness = scene.start(&[], &[("FAKETIME", "-30s")]);
+    let witness = scene.start(&[], "-30s");
     // The record sees to it that no time goes back.
     scene.step(&witness, 5, 9);
     drop(witness);
@@ -90,7 +71,7 @@ fn ten_days_behind_it_waits_and_a_minute_behind_it_does_not() {
 #[test]
 fn ten_years_ahead_it_waits_unless_its_operator_says_that_this_is_right() {
     let Some(scene) = Scene::new() else { return };
-    let ten_years = &[("FAKETIME", "+3650d")];
+    let ten_years = "+3650d";
     let witness = scene.start(&[], ten_years);
     scene.refused_step(&witness, 5, 9);
     drop(witness);
@@ -108,24 +89,12 @@ fn ten_years_ahead_it_waits_unless_its_operator_says_that_this_is_right() {
 #[test]
 fn a_clock_that_is_moved_while_it_serves_is_noticed() {
     let Some(scene) = Scene::new() else { return };
-    let place = tempfile::tempdir().expect("a temporary directory");
-    let offset = place.path().join("offset");
-    let file = offset.to_str().expect("a plain path");
-    set(&offset, "+0");
-    let moving = [("FAKETIME_TIMESTAMP_FILE", file), ("FAKETIME_NO_CACHE", "1")];
-    let witness = scene.start(&[], &moving);
+    let witness = scene.start(&[], "+0");
     scene.step(&witness, 5, 6);
     for moved in ["-10d", "+3650d", "+5m"] {
-        set(&offset, moved);
+        scene.clock.set(moved);
         scene.refused_step(&witness, 6, 7);
     }
-    set(&offset, "+0");
+    scene.clock.set("+0");
     scene.step(&witness, 6, 7);
-}
-
-fn set(file: &Path, offset: &str) {
-    // In one step: the witness may be reading it.
-    let new = file.with_extension("new");
-    fs::write(&new, format!("{offset}\n")).expect("written");
-    fs::rename(new, file).expect("renamed");
 }
