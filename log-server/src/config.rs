@@ -10,8 +10,10 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use log_core::checkpoint::Origin;
+use log_core::entry_id::TreeId;
 use serde::Deserialize;
 
+use crate::admit::v1::{Kind, Rules};
 use crate::log::Personality;
 
 pub use witnesses::{WITNESSES_MAX, WitnessSettings};
@@ -101,13 +103,13 @@ pub enum OnMissingQuorum {
 pub struct LogConfig {
     /// Name in paths: letters, digits, `-`, `_` and `.`.
     pub name: String,
-    /// `rekor-v2` or `raw`; fixed at creation.
+    /// `rekor-v1`, `rekor-v2` or `raw`; fixed at creation.
     pub personality: String,
-    /// First line of its checkpoints and name of its key; fixed at creation.
+    /// First line of its checkpoints; fixed at creation. `HOST - TREEID` for `rekor-v1`.
     pub origin: String,
     /// When it was created, RFC 3339; shown in `GET /logs` and in trust files.
     pub created: jiff::Timestamp,
-    /// Host names under which clients reach a Rekor v2 log; its origin if empty.
+    /// Host names under which clients reach a Rekor log; the host in its origin if empty.
     #[serde(default)]
     pub hosts: Vec<String>,
     /// What a duplicate is answered.
@@ -116,6 +118,12 @@ pub struct LogConfig {
     /// Whether the older `dsse` entries of Rekor v2 are accepted.
     #[serde(default = "yes")]
     pub dsse: bool,
+    /// The kinds of entries that a Rekor v1 log takes.
+    #[serde(default = "kinds")]
+    pub kinds: Vec<String>,
+    /// Longest request body of a Rekor v1 log, in bytes. Larger ones get 413.
+    #[serde(default = "body_bytes_max")]
+    pub body_bytes_max: usize,
     /// Whether a raw log takes entries from other hosts than this one.
     #[serde(default)]
     pub open: bool,
@@ -155,6 +163,16 @@ pub struct LogConfig {
 
 fn yes() -> bool {
     true
+}
+
+/// Those that clients of today send.
+fn kinds() -> Vec<String> {
+    Kind::DEFAULT.iter().map(|kind| kind.name().to_owned()).collect()
+}
+
+/// Packages and their signatures come in the requests of some kinds.
+fn body_bytes_max() -> usize {
+    32 * 1024 * 1024
 }
 
 /// What the reference server holds outstanding at most.
@@ -277,8 +295,11 @@ impl LogConfig {
         check_log_name(&self.name)?;
         self.personality()?;
         self.origin()?;
-        if self.pool_leaves_max == 0 {
-            return Err(ConfigError::Value(format!("log {}: pool_leaves_max is 0", self.name)));
+        self.rules_v1()?;
+        let counts =
+            [("pool_leaves_max", self.pool_leaves_max), ("body_bytes_max", self.body_bytes_max)];
+        if let Some((key, _)) = counts.iter().find(|(_, value)| *value == 0) {
+            return Err(ConfigError::Value(format!("log {}: {key} is 0", self.name)));
         }
         Ok(())
     }
@@ -294,17 +315,26 @@ impl LogConfig {
         if self.origin == earlier.origin {
             return twice("origin", &self.origin);
         }
-        match self.faces().iter().find(|host| earlier.faces().contains(host)) {
+        // A host may lead to a log of each protocol, since their paths differ.
+        let same = self.personality()? == earlier.personality()?;
+        match self.faces().iter().find(|host| same && earlier.faces().contains(host)) {
             Some(host) => twice("host", host),
             None => Ok(()),
         }
     }
 
+    /// The host name in the origin.
+    pub fn host(&self) -> &str {
+        let host = self.origin.split_once(" - ").map_or(self.origin.as_str(), |(host, _)| host);
+        host.split_once('/').map_or(host, |(host, _)| host)
+    }
+
     /// The host names of this log's face; none for a log that has no face.
     pub fn faces(&self) -> Vec<String> {
         match self.personality() {
+            Ok(Personality::RekorV1) if self.hosts.is_empty() => vec![self.host().to_owned()],
             Ok(Personality::RekorV2) if self.hosts.is_empty() => vec![self.origin.clone()],
-            Ok(Personality::RekorV2) => self.hosts.clone(),
+            Ok(Personality::RekorV1 | Personality::RekorV2) => self.hosts.clone(),
             _ => Vec::new(),
         }
     }
@@ -322,10 +352,26 @@ impl LogConfig {
     /// The parsed origin.
     ///
     /// # Errors
-    /// It cannot be the first line of a checkpoint.
+    /// It cannot be the first line of a checkpoint, or names no tree where it has to.
     pub fn origin(&self) -> Result<Origin, ConfigError> {
-        Origin::parse(&self.origin)
-            .map_err(|error| ConfigError::Value(format!("log {}: {error}", self.name)))
+        let wrong = |why: String| ConfigError::Value(format!("log {}: {why}", self.name));
+        let origin = Origin::parse(&self.origin).map_err(|error| wrong(error.to_string()))?;
+        if self.personality()? == Personality::RekorV1 && TreeId::of_origin(&origin).is_none() {
+            return Err(wrong("the origin of a rekor-v1 log is `HOST - TREEID`".into()));
+        }
+        Ok(origin)
+    }
+
+    /// What a Rekor v1 log takes.
+    ///
+    /// # Errors
+    /// `kinds` names something that is no kind.
+    pub fn rules_v1(&self) -> Result<Rules, ConfigError> {
+        let kind = |name: &String| {
+            let unknown = || format!("log {}: there is no kind {name:?}", self.name);
+            Kind::from_name(name).ok_or_else(|| ConfigError::Value(unknown()))
+        };
+        Ok(Rules { kinds: self.kinds.iter().map(kind).collect::<Result<_, _>>()? })
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use tokio::sync::Notify;
 
+use crate::admit::v1::Rules;
 use crate::config::{Config, Duplicates, LogConfig};
 use crate::log::directory::LogDirectory;
 use crate::log::recover::Shut;
@@ -16,12 +17,19 @@ use crate::store::rocks::RocksShared;
 /// Every log of the configuration.
 pub struct Engine {
     logs: Vec<Arc<Hosted>>,
-    /// Host name to the position of the Rekor v2 log behind it.
-    faces: HashMap<String, usize>,
-    /// The Rekor v2 log that unclaimed hosts reach: the only one, if there is only one.
-    only_face: Option<usize>,
+    v2: Faces,
+    v1: Faces,
     /// Told whenever a log is left shut by its witnesses.
     shut: Arc<Notify>,
+}
+
+/// The host names of one protocol.
+#[derive(Default)]
+struct Faces {
+    /// Host name to the position of the log behind it.
+    hosts: HashMap<String, usize>,
+    /// The log that unclaimed hosts reach: the only one, if there is only one.
+    only: Option<usize>,
 }
 
 /// One log of the configuration.
@@ -30,6 +38,8 @@ pub struct Hosted {
     pub config: LogConfig,
     /// Its personality.
     pub personality: Personality,
+    /// What it takes, if it is a Rekor v1 log.
+    pub rules_v1: Rules,
     opened: Result<Log, Arc<Shut>>,
 }
 
@@ -57,11 +67,11 @@ impl EngineError {
 
 /// What a host name leads to.
 pub enum Face<'a> {
-    /// A Rekor v2 log.
+    /// A log of the protocol.
     Log(&'a Arc<Hosted>),
     /// Several logs are here, and none of them has this name.
     Misdirected,
-    /// There is no Rekor v2 log at all.
+    /// There is no log of the protocol at all.
     None,
 }
 
@@ -90,21 +100,9 @@ impl Engine {
     }
 
     fn of(logs: Vec<Arc<Hosted>>, shut: Arc<Notify>) -> Self {
-        let mut faces = HashMap::new();
-        let mut v2 = Vec::new();
-        for (at, log) in logs.iter().enumerate() {
-            for host in log.config.faces() {
-                faces.insert(host.to_ascii_lowercase(), at);
-            }
-            if log.personality == Personality::RekorV2 {
-                v2.push(at);
-            }
-        }
-        let only_face = match v2.as_slice() {
-            [one] => Some(*one),
-            _ => None,
-        };
-        Self { logs, faces, only_face, shut }
+        let v2 = Faces::of(&logs, Personality::RekorV2);
+        let v1 = Faces::of(&logs, Personality::RekorV1);
+        Self { logs, v2, v1, shut }
     }
 
     /// Resolves when no log is open any more, because its witnesses left the last one shut. One
@@ -128,21 +126,44 @@ impl Engine {
 
     /// The Rekor v2 log behind a host, given without its port.
     pub fn face(&self, host: &str) -> Face<'_> {
-        let claimed = self.faces.get(host).or_else(|| {
-            // Only a host with capital letters pays for a second look.
-            self.faces.get(&host.to_ascii_lowercase())
-        });
-        match claimed.or(self.only_face.as_ref()).and_then(|at| self.logs.get(*at)) {
-            Some(log) => Face::Log(log),
-            None if self.faces.is_empty() => Face::None,
-            None => Face::Misdirected,
-        }
+        self.v2.lead(&self.logs, host)
+    }
+
+    /// The Rekor v1 log behind a host, given without its port.
+    pub fn v1_face(&self, host: &str) -> Face<'_> {
+        self.v1.lead(&self.logs, host)
     }
 
     /// Stops every log: what waits is answered, and everything is on the disk. Blocks.
     pub fn stop(&self) {
         for log in self.logs.iter().filter_map(|log| log.opened.as_ref().ok()) {
             log.stop();
+        }
+    }
+}
+
+impl Faces {
+    fn of(logs: &[Arc<Hosted>], personality: Personality) -> Self {
+        let mut faces = Self::default();
+        let mut count = 0;
+        for (at, log) in logs.iter().enumerate().filter(|(_, log)| log.personality == personality) {
+            let hosts = log.config.faces();
+            faces.hosts.extend(hosts.iter().map(|host| (host.to_ascii_lowercase(), at)));
+            count += 1;
+            faces.only = (count == 1).then_some(at);
+        }
+        faces
+    }
+
+    fn lead<'a>(&self, logs: &'a [Arc<Hosted>], host: &str) -> Face<'a> {
+        let claimed = self.hosts.get(host).or_else(|| {
+            // Only a host with capital letters pays for a second look.
+            self.hosts.get(&host.to_ascii_lowercase())
+        });
+        match claimed.or(self.only.as_ref()).and_then(|at| logs.get(*at)) {
+            Some(log) => Face::Log(log),
+            None if self.hosts.is_empty() => Face::None,
+            None => Face::Misdirected,
         }
     }
 }
@@ -180,7 +201,9 @@ impl Hosted {
             ),
             Err(why) => tracing::error!(log = config.name, %why, "log stays shut"),
         }
-        Ok(Self { config: config.clone(), personality, opened: opened.map_err(Arc::new) })
+        let rules_v1 = config.rules_v1()?;
+        let opened = opened.map_err(Arc::new);
+        Ok(Self { config: config.clone(), personality, rules_v1, opened })
     }
 
     /// The log, unless it is shut: since its start, or because its witnesses know more of it.
@@ -212,8 +235,7 @@ mod tests {
 
     use super::*;
     use crate::clock::Clock;
-    use crate::init::{NewLog, add_log, init};
-    use crate::log::directory::Birth;
+    use crate::init::{DefaultLogs, init};
 
     /// A witness that knows a larger tree than any. Gives its URL; it serves until the test ends.
     fn ahead() -> String {
@@ -234,19 +256,17 @@ mod tests {
     async fn engine(other: bool) -> (tempfile::TempDir, Engine) {
         let dir = tempfile::tempdir().expect("a directory");
         let data = dir.path().join("data");
-        init(&data, "log.example", Birth::random(), jiff::Timestamp::now()).expect("a log");
+        let logs = DefaultLogs::random().expect("randomness");
+        init(&data, "log.example", logs, jiff::Timestamp::now()).expect("logs");
         let key = CosignerKey::ed25519(KeyName::parse("w.example").expect("a name"), [1; 32]);
         let policy = format!("witness w {} {}\nquorum w\n", key.verifier_key(), ahead());
         std::fs::write(data.join("policy.txt"), policy).expect("a file");
         let path = data.join("cairn.toml");
         let config = std::fs::read_to_string(&path).expect("init made it");
+        let sections: Vec<_> = config.split_inclusive("\n[[log]]\n").collect();
+        let [server, _, rekor_v2] = sections.as_slice() else { panic!("two logs: {config}") };
+        let config = if other { config.clone() } else { format!("{server}{rekor_v2}") };
         std::fs::write(path, format!("{config}witness_policy = \"policy.txt\"\n")).expect("a file");
-        if other {
-            let (birth, created) = (Birth::random(), jiff::Timestamp::now());
-            let personality = Personality::Raw;
-            let new = NewLog { name: "other", personality, origin: None, birth, created };
-            add_log(&data, &new).expect("another log");
-        }
         let config = Config::load(&data).expect("a configuration");
         let on_fatal = Arc::new(|log: &str, fatal: &crate::log::Fatal| panic!("{log}: {fatal}"));
         let surroundings = Surroundings { clock: Clock::system(), on_fatal, shut: Arc::default() };

@@ -4,16 +4,20 @@ use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use log_core::key::VerifierKey;
+use log_core::checkpoint::Origin;
+use log_core::entry_id::TreeId;
 
-use crate::config::{CONFIG_FILE, Config, ConfigError, check_log_name};
+use crate::config::{CONFIG_FILE, Config, ConfigError, LogConfig, check_log_name};
 use crate::log::Personality;
-use crate::log::directory::{Birth, CreateError, LogDirectory};
+use crate::log::directory::{Birth, CreateError, LogDirectory, PublicKeys};
+use crate::log::signer::KeyError;
 use crate::server;
 use crate::store::rocks::RocksShared;
 
-/// Name of the log that `init` makes.
-pub const DEFAULT_LOG: &str = "rekor-v2";
+/// Name of the Rekor v2 log that `init` makes.
+pub const REKOR_V2_LOG: &str = "rekor-v2";
+/// Name of the Rekor v1 log that `init` makes.
+pub const REKOR_V1_LOG: &str = "rekor-v1";
 
 /// Why nothing, or not everything, was created.
 #[derive(Debug, thiserror::Error)]
@@ -54,23 +58,56 @@ pub struct NewLog<'a> {
     pub created: jiff::Timestamp,
 }
 
-impl Birth {
-    /// A key and a state id that nobody can guess.
-    pub fn random() -> Self {
-        Self { key_seed: rand::random(), state_id: rand::random() }
+/// What the two logs of a new directory are made with.
+pub struct DefaultLogs {
+    /// Keys and state id of the Rekor v1 log.
+    pub rekor_v1: Birth,
+    /// Its tree id.
+    pub tree_id: TreeId,
+    /// Key and state id of the Rekor v2 log.
+    pub rekor_v2: Birth,
+}
+
+/// What `init` made.
+pub struct Made {
+    /// The keys of the Rekor v1 log.
+    pub rekor_v1: PublicKeys,
+    /// Its origin.
+    pub rekor_v1_origin: String,
+    /// The key of the Rekor v2 log.
+    pub rekor_v2: PublicKeys,
+}
+
+impl DefaultLogs {
+    /// Keys and numbers that nobody can guess.
+    ///
+    /// # Errors
+    /// [`KeyError::NoRandomness`].
+    pub fn random() -> Result<Self, KeyError> {
+        Ok(Self {
+            rekor_v1: Birth::random(Personality::RekorV1)?,
+            tree_id: random_tree_id(),
+            rekor_v2: Birth::random(Personality::RekorV2)?,
+        })
     }
 }
 
-/// Makes a data directory with a configuration and the default log.
+/// Two trees of one host never meet by chance among 2^63 numbers.
+fn random_tree_id() -> TreeId {
+    let number = rand::random::<u64>() >> 1;
+    TreeId::new(number.max(1)).expect("invariant: 1 to 2^63 - 1")
+}
+
+/// Makes a data directory with a configuration and the two default logs.
 ///
 /// # Errors
 /// [`InitError`]; a directory with anything in it is refused and left as it is.
 pub fn init(
     data_dir: &Path,
     host: &str,
-    birth: Birth,
+    logs: DefaultLogs,
     created: jiff::Timestamp,
-) -> Result<VerifierKey, InitError> {
+) -> Result<Made, InitError> {
     check_host(host)?;
     let empty = match fs::read_dir(data_dir) {
         Ok(mut entries) => entries.next().is_none(),
@@ -82,21 +119,30 @@ pub fn init(
     }
     fs::create_dir_all(data_dir).map_err(|source| file(data_dir, source))?;
     write_new(&data_dir.join(CONFIG_FILE), SERVER_SECTION)?;
-    let log = NewLog {
-        name: DEFAULT_LOG,
-        personality: Personality::RekorV2,
-        origin: Some(host),
-        birth,
+    let origin = logs.tree_id.origin_text(host);
+    let rekor_v1 = NewLog {
+        name: REKOR_V1_LOG,
+        personality: Personality::RekorV1,
+        origin: Some(&origin),
+        birth: logs.rekor_v1,
         created,
     };
-    add_log(data_dir, &log)
+    let rekor_v2 = NewLog {
+        name: REKOR_V2_LOG,
+        personality: Personality::RekorV2,
+        origin: Some(host),
+        birth: logs.rekor_v2,
+        created,
+    };
+    let (rekor_v1, rekor_v2) = (add_log(data_dir, &rekor_v1)?, add_log(data_dir, &rekor_v2)?);
+    Ok(Made { rekor_v1, rekor_v1_origin: origin, rekor_v2 })
 }
 
 /// Creates a log and adds its section to the configuration.
 ///
 /// # Errors
 /// [`InitError`]: a server is running here, the name or the origin is taken, a write failed.
-pub fn add_log(data_dir: &Path, log: &NewLog<'_>) -> Result<VerifierKey, InitError> {
+pub fn add_log(data_dir: &Path, log: &NewLog<'_>) -> Result<PublicKeys, InitError> {
     check_log_name(log.name)?;
     let config_path = data_dir.join(CONFIG_FILE);
     let config = Config::load(data_dir)?;
@@ -111,7 +157,8 @@ pub fn add_log(data_dir: &Path, log: &NewLog<'_>) -> Result<VerifierKey, InitErr
     Config::parse(&format!("{text}{section}"))?;
     let rocks = RocksShared::new(config.server.memory_bytes).map_err(CreateError::from)?;
     let directory = LogDirectory::new(data_dir, log.name);
-    let key = directory.create(&origin, &log.birth, &rocks)?;
+    let origin = Origin::parse(&origin).expect("invariant: the configuration with it was read");
+    let key = directory.create(log.personality, &origin, &log.birth, &rocks)?;
     // A crash before this line leaves a log that no configuration names; nothing was signed by it.
     let mut config = OpenOptions::new()
         .append(true)
@@ -124,11 +171,14 @@ pub fn add_log(data_dir: &Path, log: &NewLog<'_>) -> Result<VerifierKey, InitErr
     Ok(key)
 }
 
-/// Under the host of the first log, as a path of it: origins look like URLs without a scheme.
+/// Under the host of the first log: origins look like URLs without a scheme, those of Rekor v1
+/// like a host with the number of a tree.
 fn default_origin(config: &Config, log: &NewLog<'_>) -> String {
-    match config.logs.first() {
-        Some(first) => format!("{}/logs/{}", first.origin, log.name),
-        None => log.name.to_owned(),
+    let host = config.logs.first().map(LogConfig::host);
+    match (log.personality, host) {
+        (Personality::RekorV1, host) => random_tree_id().origin_text(host.unwrap_or(log.name)),
+        (_, Some(host)) => format!("{host}/logs/{}", log.name),
+        (_, None) => log.name.to_owned(),
     }
 }
 
@@ -183,6 +233,7 @@ const SERVER_SECTION: &str = "\
 fn log_section(log: &NewLog<'_>, origin: &str) -> String {
     let NewLog { name, personality, created, .. } = log;
     let own = match personality {
+        Personality::RekorV1 => REKOR_V1_SETTINGS,
         Personality::RekorV2 => REKOR_V2_SETTINGS,
         Personality::Raw => RAW_SETTINGS,
     };
@@ -194,6 +245,16 @@ fn log_section(log: &NewLog<'_>, origin: &str) -> String {
          created = \"{created}\"\n{own}{EVERY_LOG_SETTINGS}"
     )
 }
+
+const REKOR_V1_SETTINGS: &str = "\
+# Host names under which clients reach this log; empty means the one in its origin. While there is
+# only one Rekor v1 log here, every other host name reaches it too.
+# hosts = []
+# The kinds of entries that may be submitted; cose, tuf, alpine, helm, jar and rpm exist as well.
+# kinds = [\"dsse\", \"hashedrekord\", \"intoto\", \"rekord\", \"rfc3161\"]
+# Longest request body of this protocol, in bytes; a longer one is answered 413.
+# body_bytes_max = 33554432
+";
 
 const REKOR_V2_SETTINGS: &str = "\
 # Host names under which clients reach this log; empty means its origin. While there is only one
@@ -240,7 +301,8 @@ mod tests {
 
     fn new_log(personality: Personality) -> NewLog<'static> {
         let created = "2026-01-01T00:00:00Z".parse().expect("a time");
-        NewLog { name: "one", personality, origin: None, birth: Birth::random(), created }
+        let birth = Birth::random(personality).expect("randomness");
+        NewLog { name: "one", personality, origin: None, birth, created }
     }
 
     /// The template with every commented setting in force.
@@ -256,8 +318,8 @@ mod tests {
 
     #[test]
     fn the_template_explains_every_setting_with_its_real_default() {
-        for personality in [Personality::RekorV2, Personality::Raw] {
-            let log = log_section(&new_log(personality), "one.example");
+        for personality in [Personality::RekorV1, Personality::RekorV2, Personality::Raw] {
+            let log = log_section(&new_log(personality), "one.example - 7");
             let bare = Config::parse(&format!("{SERVER_SECTION}{log}")).expect("the template");
             let full = uncommented(&format!("{SERVER_SECTION}{log}"));
             let mut full = Config::parse(&full).expect("the template, uncommented");
@@ -275,6 +337,8 @@ mod tests {
             assert!(shown(SERVER_SECTION, &key), "{key} is not in the template");
         }
         let log = log_section(&new_log(Personality::Raw), "one.example") + REKOR_V2_SETTINGS;
+        let v1_only = REKOR_V1_SETTINGS.lines().filter(|line| !REKOR_V2_SETTINGS.contains(line));
+        let log = v1_only.fold(log, |log, line| log + line + "\n");
         let config = Config::parse(&log).expect("the template of a log");
         let flags = ["unchecked_start", "excluded_witnesses"];
         let keys = keys(format!("{:?}", config.logs[0]));

@@ -28,6 +28,7 @@ pub mod fsck;
 pub mod init;
 pub mod log;
 pub mod metrics;
+pub mod rebuild;
 pub mod server;
 pub mod store;
 pub mod witness;

@@ -13,12 +13,13 @@ use log_server::clock::Clock;
 use log_server::config::{Config, ConfigError};
 use log_server::engine::Engine;
 use log_server::fsck::fsck;
-use log_server::init::{NewLog, add_log, init};
+use log_server::init::{DefaultLogs, NewLog, REKOR_V1_LOG, REKOR_V2_LOG, add_log, init};
 use log_server::log::directory::{Birth, LogDirectory};
 use log_server::log::{Fatal, Personality, Surroundings, tail};
 use log_server::metrics::Metrics;
+use log_server::rebuild::rebuild_search;
 use log_server::server;
-use log_server::store::rocks::RocksShared;
+use log_server::store::rocks::{RocksShared, RocksStore};
 use tracing_subscriber::EnvFilter;
 
 #[global_allocator]
@@ -34,12 +35,12 @@ struct Args {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Make a data directory: keys, configuration, and a Rekor v2 log of size 0
+    /// Make a data directory: keys, configuration, a Rekor v1 and a Rekor v2 log of size 0
     Init {
         /// A directory that does not exist yet, or is empty
         #[arg(long)]
         data_dir: PathBuf,
-        /// The public host name; it becomes the origin of the log for ever
+        /// The public host name; it is in the origins of the logs for ever
         #[arg(long)]
         hostname: String,
     },
@@ -50,7 +51,7 @@ enum Command {
         /// Name in paths
         #[arg(long)]
         name: String,
-        /// rekor-v2 or raw
+        /// rekor-v1, rekor-v2 or raw
         #[arg(long)]
         personality: Personality,
         /// First line of its checkpoints; made from the host name and the name if not given
@@ -68,6 +69,13 @@ enum Command {
         /// The head that is to be believed, as SIZE:ROOT with the root in hex
         #[arg(long)]
         head: String,
+    },
+    /// Make the search index of a log what its leaves say, offline
+    RebuildSearch {
+        /// The log
+        name: String,
+        #[arg(long)]
+        data_dir: PathBuf,
     },
     /// Recompute every leaf, tile, key and root of every log, offline
     Fsck {
@@ -117,6 +125,7 @@ fn main() -> ExitCode {
         }
         Command::Serve(args) => run_serve(&args),
         Command::AcceptTail { name, data_dir, head } => run_accept_tail(&name, &data_dir, &head),
+        Command::RebuildSearch { name, data_dir } => return run_rebuild_search(&name, &data_dir),
         Command::Fsck { data_dir, log } => return run_fsck(&data_dir, log.as_deref()),
     };
     match result {
@@ -136,8 +145,13 @@ fn start_logging(json: bool) {
 }
 
 fn run_init(data_dir: &Path, host: &str) -> anyhow::Result<()> {
-    let key = init(data_dir, host, Birth::random(), jiff::Timestamp::now())?;
-    println!("{key}");
+    let made = init(data_dir, host, DefaultLogs::random()?, jiff::Timestamp::now())?;
+    println!("{}", made.rekor_v2.log);
+    let (origin, key) = (&made.rekor_v1_origin, &made.rekor_v1.for_witnesses);
+    eprintln!(
+        "The key above is that of {REKOR_V2_LOG}. Witnesses know {REKOR_V1_LOG} by the origin"
+    );
+    eprintln!("{origin:?} and the key\n{key}");
     Ok(())
 }
 
@@ -147,9 +161,9 @@ fn run_add_log(
     personality: Personality,
     origin: Option<&str>,
 ) -> anyhow::Result<()> {
-    let (birth, created) = (Birth::random(), jiff::Timestamp::now());
-    let key = add_log(data_dir, &NewLog { name, personality, origin, birth, created })?;
-    println!("{key}");
+    let (birth, created) = (Birth::random(personality)?, jiff::Timestamp::now());
+    let keys = add_log(data_dir, &NewLog { name, personality, origin, birth, created })?;
+    println!("{}", keys.for_witnesses);
     Ok(())
 }
 
@@ -228,7 +242,8 @@ fn run_accept_tail(name: &str, data_dir: &Path, head: &str) -> anyhow::Result<()
         bail!("there is no log {name:?} in {}", data_dir.display());
     };
     let directory = LogDirectory::of(data_dir, log);
-    tail::accept(&directory, &log.origin, &RocksShared::new(config.server.memory_bytes)?, &head)?;
+    let rocks = RocksShared::new(config.server.memory_bytes)?;
+    tail::accept(&directory, log.personality()?, &log.origin()?, &rocks, &head)?;
     println!("{name} goes on at {}:{}", head.size, head.root_hash);
     Ok(())
 }
@@ -261,12 +276,12 @@ fn check_logs(data_dir: &Path, only: Option<&str>) -> anyhow::Result<bool> {
     let mut sound = true;
     for log in config.logs.iter().filter(|log| chosen(&log.name)) {
         let examined = LogDirectory::of(data_dir, log)
-            .examine(&log.origin, &rocks)
+            .examine(log.personality()?, &log.origin()?, &rocks)
             .with_context(|| format!("log {}", log.name))?;
         match fsck(&examined.store, examined.log_id, show_progress) {
             Ok(ok) => println!(
-                "{}: sound, size {}, root {}, {} full tiles, {} identities",
-                log.name, ok.head.size, ok.head.root_hash, ok.tiles, ok.identities
+                "{}: sound, size {}, root {}, {} full tiles, {} identities, {} search keys",
+                log.name, ok.head.size, ok.head.root_hash, ok.tiles, ok.identities, ok.search_keys
             ),
             Err(difference) => {
                 eprintln!("{}: {difference}", log.name);
@@ -275,6 +290,36 @@ fn check_logs(data_dir: &Path, only: Option<&str>) -> anyhow::Result<bool> {
         }
     }
     Ok(sound)
+}
+
+fn run_rebuild_search(name: &str, data_dir: &Path) -> ExitCode {
+    match rebuild_search_of(name, data_dir) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("cairn-server: {error:#}");
+            ExitCode::from(EXIT_UNKNOWN)
+        }
+    }
+}
+
+fn rebuild_search_of(name: &str, data_dir: &Path) -> anyhow::Result<()> {
+    let config = Config::load(data_dir)?;
+    let _lock = server::lock(data_dir)?;
+    let Some(log) = config.logs.iter().find(|log| log.name == name) else {
+        bail!("there is no log {name:?} in {}", data_dir.display());
+    };
+    let rocks = RocksShared::new(config.server.memory_bytes)?;
+    let store = LogDirectory::of(data_dir, log).store();
+    let mut store = RocksStore::open_to_rebuild(&store, &rocks)?;
+    let done = rebuild_search(&mut store, &rocks, show_progress)?;
+    if done.was_unreadable {
+        println!("{name}: the search index could not be read and was thrown away");
+    }
+    println!(
+        "{name}: {} search keys, {} put back, {} removed",
+        done.rows, done.added, done.removed
+    );
+    Ok(())
 }
 
 /// A line on a terminal, nothing in a file.

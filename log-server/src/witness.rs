@@ -41,6 +41,8 @@ thread_local! {
 pub struct WitnessClient {
     /// Without a slash at its end.
     prefix: Arc<str>,
+    /// Parsed once: an idle log would spend more on that than on writing the request.
+    add_checkpoint: Arc<Url>,
 }
 
 /// What a witness said to a checkpoint. Nothing in it was verified.
@@ -104,7 +106,10 @@ impl WitnessClient {
         if parsed.query().is_some() || parsed.fragment().is_some() {
             return Err(WitnessUrlError::QueryOrFragment(url.into()));
         }
-        Ok(Self { prefix: parsed.as_str().trim_end_matches('/').into() })
+        let prefix: Arc<str> = parsed.as_str().trim_end_matches('/').into();
+        let add_checkpoint = Url::parse(&format!("{prefix}/add-checkpoint"));
+        let malformed = |_| WitnessUrlError::Malformed(url.into());
+        Ok(Self { add_checkpoint: Arc::new(add_checkpoint.map_err(malformed)?), prefix })
     }
 
     /// The submission prefix in its normal form, without a slash at its end.
@@ -118,7 +123,7 @@ impl WitnessClient {
         request: &AddCheckpointRequest,
         limit: Duration,
     ) -> WitnessAnswer {
-        let url = format!("{}/add-checkpoint", self.prefix);
+        let url = Url::clone(&self.add_checkpoint);
         match exchange(HTTP.with(|http| http.post(url)).body(request.to_string()), limit).await {
             Ok(reply) => reply.into_answer(),
             Err(NoReply { reason, unreached: true }) => WitnessAnswer::Unreached(reason),

@@ -416,7 +416,7 @@ fn commit_leaf(data_dir: &Path, root_hash: Hash) {
         head: genesis.next(TreeHead { size: TreeSize::new(1), root_hash }, 1),
         previous: Some(genesis),
         first_index,
-        leaves: vec![leaf],
+        leaves: vec![leaf.into()],
         leaf_hashes: vec![leaf_hash],
         full_tiles: Vec::new(),
         identities: vec![(leaf_hash, first_index)],

@@ -12,9 +12,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
 use log_core::{TreeHead, VerifierKey, sha256};
-use log_server::init::{DEFAULT_LOG, NewLog, add_log};
+use log_server::init::{NewLog, REKOR_V2_LOG, add_log};
 use log_server::log::Personality;
 use log_server::log::directory::Birth;
+use log_server::log::signer::NewKeys;
 use log_tests::data_dir::copy_dir;
 use log_tests::record::Record;
 use log_tests::{Acknowledged, DataDir, Request, ServerProcess, SubmissionMaker, check_log, raw};
@@ -43,10 +44,10 @@ impl Scene {
             name: VICTIM,
             personality: Personality::Raw,
             origin: Some(VICTIM_ORIGIN),
-            birth: Birth { key_seed: VICTIM_SEED, state_id: [2; 16] },
+            birth: Birth { keys: NewKeys::Ed25519(VICTIM_SEED), state_id: [2; 16] },
             created: "2026-01-01T00:00:00Z".parse().expect("a time"),
         };
-        let key = add_log(&dir.path(), &log).expect("add-log");
+        let key = add_log(&dir.path(), &log).expect("add-log").log;
         let (said, other_said) = (Record::new(), Record::new());
         Self { dir, key, said, other_said, bodies: AtomicU64::new(0) }
     }
@@ -68,7 +69,7 @@ impl Scene {
     }
 
     fn other_file(&self, name: &str) -> PathBuf {
-        self.dir.log(DEFAULT_LOG).join(name)
+        self.dir.log(REKOR_V2_LOG).join(name)
     }
 
     /// The files of the victim's store with this extension, oldest first.

@@ -1,5 +1,6 @@
 //! Paths, methods and host names: which log they lead to, and what leads nowhere.
 
+use log_core::key::{KeyAlgorithm, VerifierKey};
 use log_proto::rekor::v2::rekor_client::RekorClient;
 use log_tests::{Acknowledged, DataDir, Request, SubmissionMaker, check_log};
 use tonic::Code;
@@ -154,7 +155,8 @@ fn the_list_of_logs_says_what_clients_have_to_trust() {
     let server = dir.start();
     let list = server.get("/logs").expect(200).json();
     let logs = list["logs"].as_array().expect("logs");
-    for (log, (name, personality)) in logs.iter().zip([("rekor-v2", "rekor-v2"), ("raw", "raw")]) {
+    let others = logs.iter().skip(1);
+    for (log, (name, personality)) in others.zip([("rekor-v2", "rekor-v2"), ("raw", "raw")]) {
         let key = dir.key(name);
         assert_eq!(log["name"], name);
         assert_eq!(log["personality"], personality);
@@ -162,7 +164,14 @@ fn the_list_of_logs_says_what_clients_have_to_trust() {
         assert_eq!(log["vkeys"], serde_json::json!([key.to_string()]));
         assert_eq!((&log["state"], &log["size"]), (&"open".into(), &0.into()));
     }
-    assert_eq!(logs.len(), 2);
+    assert_eq!(logs.len(), 3);
+    assert_eq!(logs[0]["name"], "rekor-v1");
+    let origin = logs[0]["origin"].as_str().expect("an origin");
+    assert!(origin.starts_with("log.example - "), "{origin}");
+    let vkeys = logs[0]["vkeys"].as_array().expect("keys").iter();
+    let vkeys = vkeys.map(|key| VerifierKey::parse(key.as_str().expect("text")).expect("a vkey"));
+    let algorithms: Vec<_> = vkeys.map(|key| key.algorithm()).collect();
+    assert_eq!(algorithms, [KeyAlgorithm::EcdsaP256, KeyAlgorithm::Ed25519]);
     server.get("/healthz").expect(200);
     server.get("/readyz").expect(200);
 }
@@ -182,7 +191,7 @@ fn a_log_that_fails_its_checks_stays_shut_while_the_other_serves() {
         assert!(refused.text().contains("another log"), "{}", refused.text());
     }
     let ready = server.get("/readyz").expect(503).json();
-    let shut = &ready["logs"][1];
+    let shut = &ready["logs"][2];
     assert_eq!((&shut["state"], &shut["vkeys"]), (&"shut".into(), &serde_json::json!([])));
     assert!(shut["reason"].as_str().expect("a reason").contains("another log"), "{shut}");
     assert!(server.stderr().contains("log stays shut"), "{}", server.stderr());

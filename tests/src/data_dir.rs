@@ -4,9 +4,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use log_core::VerifierKey;
-use log_server::init;
+use log_core::{TreeId, VerifierKey};
+use log_server::init::{self, DefaultLogs};
 use log_server::log::directory::Birth;
+use log_server::log::signer::NewKeys;
 use tempfile::TempDir;
 
 use crate::process::{Ended, ServerProcess, binary};
@@ -23,23 +24,39 @@ impl DataDir {
         Self { root: tempfile::tempdir().expect("a temporary directory"), keys: Vec::new() }
     }
 
-    /// A directory with the default Rekor v2 log, made by `cairn-server init`.
+    /// A directory with the two default logs, made by `cairn-server init`.
     pub fn init(host: &str) -> Self {
         let mut dir = Self::nothing();
         let made = dir.run("init", &["--hostname", host]);
-        dir.remember(init::DEFAULT_LOG, &made);
+        dir.remember(init::REKOR_V2_LOG, &made);
         dir
     }
 
     /// The same with a key that is known beforehand.
     pub fn born(host: &str, key_seed: [u8; 32]) -> Self {
         let mut dir = Self::nothing();
-        let birth = Birth { key_seed, state_id: [7; 16] };
-        let key =
-            init::init(&dir.path(), host, birth, "2026-01-01T00:00:00Z".parse().expect("a time"))
-                .expect("init");
-        dir.keys.push((init::DEFAULT_LOG.into(), key));
+        let mut logs = DefaultLogs::random().expect("randomness");
+        logs.rekor_v2 = Birth { keys: NewKeys::Ed25519(key_seed), state_id: [7; 16] };
+        dir.init_with(host, logs);
         dir
+    }
+
+    /// The same with a Rekor v1 log of this tree id and ECDSA key.
+    pub fn born_v1(host: &str, tree_id: TreeId, ecdsa_pkcs8: Vec<u8>) -> Self {
+        let mut dir = Self::nothing();
+        let mut logs = DefaultLogs::random().expect("randomness");
+        let keys = NewKeys::RekorV1 { ecdsa_p256: ecdsa_pkcs8.into(), ed25519: [8; 32] };
+        logs.rekor_v1 = Birth { keys, state_id: [9; 16] };
+        logs.tree_id = tree_id;
+        dir.init_with(host, logs);
+        dir
+    }
+
+    fn init_with(&mut self, host: &str, logs: DefaultLogs) {
+        let created = "2026-01-01T00:00:00Z".parse().expect("a time");
+        let made = init::init(&self.path(), host, logs, created).expect("init");
+        self.keys.push((init::REKOR_V2_LOG.into(), made.rekor_v2.log));
+        self.keys.push((init::REKOR_V1_LOG.into(), made.rekor_v1.log));
     }
 
     /// Adds a log with `cairn-server add-log`; without an origin the server makes one.
@@ -67,15 +84,16 @@ impl DataDir {
         self.path().join("cairn.toml")
     }
 
-    /// The key of a log, as it was printed when the log was made.
+    /// The key of a log, as it was printed when the log was made: of the Rekor v1 log only if it
+    /// was born with a known one.
     pub fn key(&self, log: &str) -> &VerifierKey {
         let found = self.keys.iter().find(|(name, _)| name == log);
         &found.unwrap_or_else(|| panic!("no log {log} was made here")).1
     }
 
-    /// The key of the default log.
+    /// The key of the default Rekor v2 log.
     pub fn default_key(&self) -> &VerifierKey {
-        self.key(init::DEFAULT_LOG)
+        self.key(init::REKOR_V2_LOG)
     }
 
     /// Sets a setting of the process. The line must be there, set or commented out: every setting

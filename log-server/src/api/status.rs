@@ -60,7 +60,7 @@ impl<'a> LogRow<'a> {
             start_time: hosted.config.created.to_string(),
             reason: shut.map(|why| why.to_string()).or_else(|| log.and_then(reason)),
             size: log.and_then(Log::published).map(|published| published.head().size.get()),
-            vkeys: log.map(|log| log.key().to_string()).into_iter().collect(),
+            vkeys: log.map(vkeys).unwrap_or_default(),
             public_key: log.and_then(|log| log.key().spki_der()).map(|der| STANDARD.encode(der)),
             witness_policy: log
                 .map(|log| &log.settings().witnesses.policy)
@@ -75,6 +75,13 @@ impl<'a> LogRow<'a> {
         let witnessing = hosted.log().ok().and_then(Witnessing::of);
         Self { witnessing, ..Self::of(hosted) }
     }
+}
+
+/// The key of its clients, then that of its witnesses if it is another one.
+fn vkeys(log: &Log) -> Vec<String> {
+    let mut keys = vec![log.key().to_string(), log.witness_key().to_string()];
+    keys.dedup();
+    keys
 }
 
 /// Why a log that is not shut does not do all that it is there for.

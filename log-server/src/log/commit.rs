@@ -3,8 +3,8 @@
 use log_core::integrate::{Integrated, RightEdge};
 use log_core::{Hash, LeafIndex};
 
-use super::pool::Waiting;
-use crate::store::{Batch, CommitError, Head, Store};
+use super::pool::{Submission, Waiting};
+use crate::store::{Batch, CommitError, Head, LeafMetadata, Store, StoredLeaf};
 
 /// A head that is durable together with everything beneath it. Only [`commit`] and recovery make
 /// one, and nothing but a committed head is ever signed.
@@ -26,15 +26,16 @@ pub(super) fn commit(
     previous: &Head,
     new: &[&Waiting],
     integrated: Integrated,
-    now_ms: u64,
+    time: CommitTime,
 ) -> Result<Committed, CommitError> {
     let first = previous.tree.size.get();
     let identities = new.iter().map(|one| one.identity);
+    let head = previous.next(integrated.head, time.now_ms);
     let batch = Batch {
         previous: Some(*previous),
-        head: previous.next(integrated.head, now_ms),
+        head,
         first_index: LeafIndex::new(first),
-        leaves: new.iter().map(|one| one.leaf.clone()).collect(),
+        leaves: new.iter().map(|one| stored(&one.submission, &head, &time)).collect(),
         leaf_hashes: identities.clone().collect(),
         full_tiles: integrated
             .full_tiles
@@ -50,6 +51,23 @@ pub(super) fn commit(
     // From here the batch is history. A crash now leaves a committed head that nobody has seen yet;
     // the next start publishes exactly that head.
     Ok(Committed { head: batch.head, edge: integrated.edge })
+}
+
+/// The time of a commit.
+pub(super) struct CommitTime {
+    /// The wall clock, in milliseconds since 1970.
+    pub(super) now_ms: u64,
+    /// Whether each entry keeps it: the log promises times.
+    pub(super) of_entries: bool,
+}
+
+/// An entry with all that is kept beside it. Its time is that of the head, which never goes back.
+fn stored(submission: &Submission, head: &Head, time: &CommitTime) -> StoredLeaf {
+    let metadata = time.of_entries.then(|| LeafMetadata {
+        time_s: head.time_ms / 1000,
+        search_keys: submission.search_keys.clone(),
+    });
+    StoredLeaf { leaf: submission.leaf.clone(), metadata }
 }
 
 /// Writes the head of size 0 into an empty store: the act that makes a directory a log.

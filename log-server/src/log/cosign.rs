@@ -54,6 +54,9 @@ pub(super) struct Cosigned {
     pub(super) tree: TreeHead,
     pub(super) edge: RightEdge,
     pub(super) note: String,
+    /// The same text under one line, that of the key by which clients know the log. Clients of
+    /// Rekor v1 take a note with any other line for a forgery.
+    pub(super) log_note: String,
 }
 
 /// Signs the checkpoint of a head that is durable already. A crash after this leaves at most a
@@ -77,13 +80,12 @@ fn sign_tree(tree: TreeHead, edge: RightEdge, origin: &Origin, signer: &Signer) 
 impl Signed {
     /// A head that was published before, with the lines that the log signed then. `edge` is the
     /// right edge of that tree.
-    pub(super) fn again(published: &SignedCheckpoint, edge: RightEdge, key: &VerifierKey) -> Self {
-        let own = |line: &&NoteSignature| is_of(key, line);
+    pub(super) fn again(published: &SignedCheckpoint, edge: RightEdge, signer: &Signer) -> Self {
         Self {
             tree: published.head(),
             edge,
             text: published.note().text().to_owned(),
-            lines: published.note().signatures().iter().filter(own).cloned().collect(),
+            lines: own_lines(published.note(), signer),
         }
     }
 
@@ -149,12 +151,17 @@ impl Signed {
 
     /// For a log whose quorum is `none`: the log's own signature completes the note.
     pub(super) fn alone(self) -> Cosigned {
-        let note = self.note(&[]);
-        Cosigned { tree: self.tree, edge: self.edge, note }
+        let (note, log_note) = (self.note(&[]), self.log_note());
+        Cosigned { tree: self.tree, edge: self.edge, note, log_note }
     }
 
     fn cosigned(&self, lines: &[CosignedLine]) -> Cosigned {
-        Cosigned { tree: self.tree, edge: self.edge.clone(), note: self.note(lines) }
+        let (note, log_note) = (self.note(lines), self.log_note());
+        Cosigned { tree: self.tree, edge: self.edge.clone(), note, log_note }
+    }
+
+    fn log_note(&self) -> String {
+        first_line_alone(&self.text, &self.lines)
     }
 
     /// The log's lines, then those of the witnesses in the order of their names, whichever came
@@ -188,9 +195,25 @@ impl CosignedLine {
 
 impl Cosigned {
     /// A note that was published before and is durable, over a tree that was recomputed.
-    pub(super) fn again(published: &SignedCheckpoint, edge: RightEdge) -> Self {
-        Self { tree: published.head(), edge, note: published.note().to_string() }
+    pub(super) fn again(published: &SignedCheckpoint, edge: RightEdge, signer: &Signer) -> Self {
+        let note = published.note();
+        let log_note = first_line_alone(note.text(), &own_lines(note, signer));
+        Self { tree: published.head(), edge, note: note.to_string(), log_note }
     }
+}
+
+/// The log's lines on a note, that of the key by which clients know it first.
+fn own_lines(note: &SignedNote, signer: &Signer) -> Vec<NoteSignature> {
+    let (key, witness_key) = (signer.verifier_key(), signer.witness_key());
+    let of = |key: &VerifierKey| note.signatures().iter().find(|line| is_of(key, line)).cloned();
+    let second = if key == witness_key { None } else { of(&witness_key) };
+    of(&key).into_iter().chain(second).collect()
+}
+
+fn first_line_alone(text: &str, lines: &[NoteSignature]) -> String {
+    SignedNote::new(text.to_owned(), lines.iter().take(1).cloned().collect())
+        .expect("invariant: a checkpoint's text and a line of its log")
+        .to_string()
 }
 
 fn is_of(key: &VerifierKey, line: &NoteSignature) -> bool {

@@ -31,6 +31,13 @@ pub(super) const REFRESH_INTERVAL: Duration = Duration::from_secs(10 * 60);
 /// under load the next note is on its way already, and each join is a write to the disk.
 const LATE_LINES_PAUSE: Duration = Duration::from_millis(50);
 
+/// A log is busy while so many entries wait for a round. A round takes a signature and a sync from
+/// every witness, whatever it is about.
+pub(super) const BUSY_ENTRIES_MIN: u64 = 32;
+/// A busy log begins no round sooner than this after the last one, so that more entries share it.
+/// They wait longer than this for their turn anyway.
+pub(super) const BUSY_SPACING: Duration = Duration::from_millis(4);
+
 /// While there is no room for a note, it is looked for this often.
 const SPACE_PAUSE: Duration = Duration::from_secs(1);
 
@@ -38,7 +45,7 @@ const SPACE_PAUSE: Duration = Duration::from_secs(1);
 pub(super) struct CosignerParts {
     pub(super) shared: Arc<Shared>,
     pub(super) mailbox: Arc<Mailbox>,
-    pub(super) signer: Signer,
+    pub(super) signer: Arc<Signer>,
     pub(super) settings: WitnessSettings,
     pub(super) panel: Panel,
     pub(super) record: Witnessed,
@@ -53,7 +60,7 @@ pub(super) struct CosignerParts {
 pub(super) struct Cosigner {
     pub(super) shared: Arc<Shared>,
     pub(super) mailbox: Arc<Mailbox>,
-    pub(super) signer: Signer,
+    pub(super) signer: Arc<Signer>,
     pub(super) key: VerifierKey,
     pub(super) settings: WitnessSettings,
     pub(super) stored_policy: WitnessPolicy,
@@ -80,6 +87,8 @@ pub(super) struct Cosigner {
     lacks_space: bool,
     /// No round begins before this: the budgets of the witnesses.
     next_round: Instant,
+    /// Until then a busy log gathers entries for its next round.
+    gathers_until: Instant,
     /// When the published head needs fresh lines.
     pub(super) refresh: Instant,
     last_outcome: RoundOutcome,
@@ -101,7 +110,7 @@ impl Cosigner {
         } = parts;
         let now = Instant::now();
         let cosigner = Self {
-            key: signer.verifier_key(),
+            key: signer.witness_key(),
             policy_text: settings.policy.to_string(),
             sent_max: mailbox.committed_size(),
             shared,
@@ -120,6 +129,7 @@ impl Cosigner {
             unsaved_since: None,
             lacks_space: false,
             next_round: now,
+            gathers_until: now,
             refresh: now,
             last_outcome: RoundOutcome::Quorum,
         };
@@ -138,7 +148,7 @@ impl Cosigner {
             if self.mailbox.is_closed() {
                 return self.last_round(now).await;
             }
-            let wants_round = self.wants_round(now);
+            let wants_round = !self.gathers(now) && self.wants_round(now);
             let is_late = self.unsaved_since.is_some_and(|since| since + LATE_LINES_PAUSE <= now);
             if (wants_round || is_late || self.lacks_space) && self.finds_no_space() {
                 self.wait(now, SPACE_PAUSE).await?;
@@ -203,12 +213,13 @@ impl Cosigner {
     async fn wait(&mut self, now: Instant, at_most: Duration) -> Result<(), Fatal> {
         self.show_backlog();
         let late = self.unsaved_since.map(|since| since + LATE_LINES_PAUSE);
-        let times = [Some(self.next_round), Some(self.refresh), late, self.panel.next_due(now)];
-        let next = times.into_iter().flatten().filter(|time| *time > now).min();
+        let times = [self.next_round, self.gathers_until, self.refresh];
+        let times = times.into_iter().chain(late).chain(self.panel.next_due(now));
+        let next = times.filter(|time| *time > now).min();
         let end = now + at_most;
         let next = next.map_or(end, |next| next.min(end));
         tokio::select! {
-            () = self.mailbox.delivered() => {}
+            () = self.mailbox.delivered(), if !self.gathers(now) => {}
             () = self.mailbox.ended() => {}
             heard = self.ears.recv() => {
                 let heard = heard.expect("invariant: we hold a sender ourselves");
@@ -228,6 +239,11 @@ impl Cosigner {
         // Asking those that are left would only cost them; the others are waited for.
         let is_hopeful = || self.can_hold(now) || (has_news && self.may_publish_without());
         is_needed && self.next_round <= now && is_hopeful()
+    }
+
+    /// Whether a busy log lets its next round wait. Its last round, at a stop, does not wait.
+    pub(super) fn gathers(&self, now: Instant) -> bool {
+        now < self.gathers_until
     }
 
     /// Whether a round that began now could end with a quorum.
@@ -254,9 +270,13 @@ impl Cosigner {
         self.last_outcome == RoundOutcome::PublishedWithout
     }
 
-    /// A round began: the budgets say when the next one may.
-    pub(super) fn pace(&mut self, began: Instant) {
+    /// A round about a tree of this size began: the budgets and the load say when the next one may.
+    pub(super) fn pace(&mut self, began: Instant, size: TreeSize) {
         self.next_round = began + self.settings.round_interval();
+        let published = self.newest.as_ref().map_or(0, |newest| newest.about.tree().size.get());
+        if size.get().saturating_sub(published) >= BUSY_ENTRIES_MIN {
+            self.gathers_until = began + BUSY_SPACING;
+        }
     }
 
     /// Makes a note durable, then visible, then answers whoever waited for it.

@@ -9,13 +9,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use log_core::Hash;
+use log_core::checkpoint::Origin;
 use log_core::key::VerifierKey;
 
 use super::anchor::Anchor;
 use super::commit::commit_genesis;
 use super::recover::{Identity, Shut, recover};
-use super::signer::{KeyError, Signer};
-use super::{Log, LogSettings, Parts, Surroundings, tail};
+use super::signer::{KeyError, KeyFiles, NewKeys, Signer};
+use super::{Log, LogSettings, Parts, Personality, Surroundings, tail};
 use crate::config::LogConfig;
 use crate::metrics::LogMetrics;
 use crate::store::rocks::{RocksShared, RocksStore};
@@ -57,10 +58,28 @@ pub enum CreateError {
 /// The secrets and numbers that make a new log different from every other. They are arguments, so
 /// that a recorded log can be replayed.
 pub struct Birth {
-    /// Seed of the Ed25519 key.
-    pub key_seed: [u8; 32],
+    /// The log's private keys.
+    pub keys: NewKeys,
     /// Random; ties the store to the files beside it.
     pub state_id: [u8; 16],
+}
+
+impl Birth {
+    /// Keys and a state id that nobody can guess.
+    ///
+    /// # Errors
+    /// [`KeyError::NoRandomness`].
+    pub fn random(personality: Personality) -> Result<Self, KeyError> {
+        Ok(Self { keys: NewKeys::random(personality)?, state_id: rand::random() })
+    }
+}
+
+/// The public keys of a new log.
+pub struct PublicKeys {
+    /// The key by which clients know it.
+    pub log: VerifierKey,
+    /// The key by which witnesses know it: another one only in a Rekor v1 log.
+    pub for_witnesses: VerifierKey,
 }
 
 impl LogDirectory {
@@ -84,9 +103,9 @@ impl LogDirectory {
         self.path.join("db")
     }
 
-    /// The log's private key.
-    pub fn key(&self) -> PathBuf {
-        self.path.join("key.pem")
+    /// The log's private keys; the second file is that of a Rekor v1 log only.
+    fn keys(&self) -> KeyFiles {
+        KeyFiles { key: self.path.join("key.pem"), witness_key: self.path.join("witness-key.pem") }
     }
 
     fn state_id(&self) -> PathBuf {
@@ -109,15 +128,17 @@ impl LogDirectory {
     /// [`CreateError`]; an existing directory is left as it is.
     pub fn create(
         &self,
-        origin: &str,
+        personality: Personality,
+        origin: &Origin,
         birth: &Birth,
         rocks: &RocksShared,
-    ) -> Result<VerifierKey, CreateError> {
+    ) -> Result<PublicKeys, CreateError> {
         if self.path.exists() {
             return Err(CreateError::Exists(self.path.clone()));
         }
         fs::create_dir_all(&self.path).map_err(|source| self.file(&self.path, source))?;
-        let key = Signer::create(&self.key(), origin, &birth.key_seed)?.verifier_key();
+        let signer = Signer::create(&self.keys(), personality, origin, &birth.keys)?;
+        let key = signer.verifier_key();
         let state_id = self.state_id();
         write_synced(&state_id, format!("{}\n", hex(&birth.state_id)).as_bytes())
             .map_err(|source| self.file(&state_id, source))?;
@@ -128,7 +149,7 @@ impl LogDirectory {
         Anchor::create(&self.anchor, &head)
             .and_then(|_| File::open(&self.path)?.sync_all())
             .map_err(|source| self.file(&self.anchor, source))?;
-        Ok(key)
+        Ok(PublicKeys { log: key, for_witnesses: signer.witness_key() })
     }
 
     /// Opens the log, checks it and starts it.
@@ -143,7 +164,7 @@ impl LogDirectory {
         metrics: LogMetrics,
         surroundings: Surroundings,
     ) -> Result<Log, Shut> {
-        let signer = self.signer(settings.origin.as_str())?;
+        let signer = Arc::new(self.signer(settings.personality, &settings.origin)?);
         let identity = self.identity(&signer.verifier_key())?;
         let anchor =
             Anchor::open(self.anchor()).map_err(|error| Shut::Anchor(error.to_string()))?;
@@ -178,8 +199,9 @@ impl LogDirectory {
     }
 
     /// The log's key, from beside its store.
-    pub(super) fn signer(&self, origin: &str) -> Result<Signer, Shut> {
-        Signer::load(&self.key(), origin).map_err(|error| Shut::File(error.to_string()))
+    pub(super) fn signer(&self, personality: Personality, origin: &Origin) -> Result<Signer, Shut> {
+        Signer::load(&self.keys(), personality, origin)
+            .map_err(|error| Shut::File(error.to_string()))
     }
 
     /// Which log the files beside the store say this is.
@@ -210,8 +232,13 @@ impl LogDirectory {
     ///
     /// # Errors
     /// [`Shut`] if a file is missing or the store does not open.
-    pub fn examine(&self, origin: &str, rocks: &RocksShared) -> Result<Examined, Shut> {
-        let signer = self.signer(origin)?;
+    pub fn examine(
+        &self,
+        personality: Personality,
+        origin: &Origin,
+        rocks: &RocksShared,
+    ) -> Result<Examined, Shut> {
+        let signer = self.signer(personality, origin)?;
         let store = RocksStore::open(&self.store(), rocks).map_err(Shut::Open)?;
         Ok(Examined { store, log_id: signer.verifier_key().full_id_hash() })
     }

@@ -3,6 +3,7 @@
 mod alarm;
 pub mod anchor;
 mod commit;
+mod committed_time;
 mod cosign;
 mod cosigner;
 mod dedup;
@@ -11,11 +12,13 @@ mod mailbox;
 mod panel;
 mod personality;
 mod pool;
+pub mod promise;
 mod publish;
 mod question;
 pub mod read;
 pub mod recover;
 mod round;
+pub mod search;
 mod sequencer;
 pub mod signer;
 mod standing;
@@ -34,18 +37,23 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use log_core::checkpoint::Origin;
 use log_core::key::VerifierKey;
 use log_core::proof::InclusionProof;
-use log_core::{Hash, Leaf, LeafIndex, TreeSize};
+use log_core::{Hash, LeafIndex, TreeId, TreeSize};
 use tokio::sync::Notify;
 
 pub use panel::PanelError;
 pub use personality::{Personality, UnknownPersonality};
-pub use pool::{AnswerError, PoolRefusal};
+pub use pool::{AnswerError, PoolRefusal, Submission};
+pub use promise::Logged;
 pub use publish::Published;
+pub use search::{Search, SearchError};
 pub use standing::{State, WitnessState, WitnessStatus};
 pub use witnessed::WitnessedError;
 
+pub use crate::store::SearchKey;
+
 use anchor::Anchor;
 use commit::Committed;
+use committed_time::CommittedTime;
 use mailbox::Mailbox;
 use pool::{Pool, Waiting};
 use read::TileCache;
@@ -67,7 +75,7 @@ pub const TICKET_LIFE: Duration = Duration::from_millis(3500);
 pub struct LogSettings {
     /// The name in paths, metrics and messages.
     pub name: String,
-    /// First line of every checkpoint, and the name of the log's key.
+    /// First line of every checkpoint; the name of the log's keys is in it.
     pub origin: Origin,
     /// The submission protocol.
     pub personality: Personality,
@@ -166,6 +174,7 @@ pub enum SubmitError {
 pub struct Log {
     settings: LogSettings,
     key: VerifierKey,
+    signer: Arc<Signer>,
     frozen: bool,
     shared: Arc<Shared>,
     anchor: Arc<Anchor>,
@@ -188,6 +197,8 @@ struct Shared {
     space: Space,
     metrics: LogMetrics,
     surroundings: Surroundings,
+    /// In a log that commits times: whether the wall clock may be believed.
+    time: Option<CommittedTime>,
 }
 
 /// Whether entries get in.
@@ -204,7 +215,7 @@ enum Gate {
 struct Parts {
     settings: LogSettings,
     store: Arc<dyn Store>,
-    signer: Signer,
+    signer: Arc<Signer>,
     anchor: Anchor,
     space: Space,
     recovered: Committed,
@@ -218,9 +229,20 @@ impl Log {
         &self.settings
     }
 
-    /// The key that signs this log's checkpoints.
+    /// The key that signs this log's checkpoints, as its clients know it.
     pub fn key(&self) -> &VerifierKey {
         &self.key
+    }
+
+    /// The key by which witnesses know this log: another one only in a Rekor v1 log.
+    pub fn witness_key(&self) -> VerifierKey {
+        self.signer.witness_key()
+    }
+
+    /// The number of the tree, in a Rekor v1 log.
+    pub fn tree_id(&self) -> Option<TreeId> {
+        let is_v1 = self.settings.personality == Personality::RekorV1;
+        TreeId::of_origin(&self.settings.origin).filter(|_| is_v1)
     }
 
     /// Whether the log takes no entries any more; a commit says so, not a setting.
@@ -252,24 +274,25 @@ impl Log {
             return Err(SubmitError::Frozen);
         }
         match &**self.shared.gate.load() {
-            Gate::Open => Ok(()),
+            Gate::Open => Ok(self.shared.check_time()?),
             Gate::Asking => Err(SubmitError::Asking),
             Gate::Shut(_) => Err(AnswerError::Stopped.into()),
         }
     }
 
-    /// Puts a leaf into the log and waits until a published tree covers it.
+    /// Puts an entry into the log and waits until a published tree covers it.
     ///
     /// # Errors
     /// [`SubmitError`] says whether the entry may have got in and whether to try again.
-    pub async fn submit(&self, leaf: Leaf) -> Result<Answer, SubmitError> {
+    pub async fn submit(&self, entry: impl Into<Submission>) -> Result<Answer, SubmitError> {
         self.check_takes_entries()?;
-        let identity = leaf.hash();
+        let submission: Submission = entry.into();
+        let identity = submission.leaf.hash();
         // What is in the tree already may wait for its publication; nothing new is added to it.
         if self.shared.backlog_is_full() && !self.knows(identity).await {
             return Err(SubmitError::Backlog);
         }
-        let (waiting, ticket) = Waiting::new(leaf, identity);
+        let (waiting, ticket) = Waiting::new(submission, identity);
         self.shared.pool.add(waiting)?;
         self.shared.metrics.pooled(self.shared.pool.len());
         let placed = tokio::time::timeout(TICKET_LIFE, ticket.wait())
@@ -318,6 +341,12 @@ impl Log {
 }
 
 impl Shared {
+    /// Whether a time may be committed now; always so in a log that commits none.
+    fn check_time(&self) -> Result<(), AnswerError> {
+        let sound = self.time.as_ref().is_none_or(|time| time.is_sound(&self.surroundings.clock));
+        if sound { Ok(()) } else { Err(AnswerError::Clock) }
+    }
+
     /// Ends the log: nothing is written, signed or answered after this.
     fn fail(&self, fatal: Fatal) {
         self.abandon();

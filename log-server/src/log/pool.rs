@@ -9,19 +9,35 @@ use log_core::{Hash, Leaf, LeafIndex};
 use tokio::sync::oneshot;
 
 use super::publish::Published;
+use crate::store::SearchKey;
 
-/// A leaf that waits for its index, and the way back to whoever submitted it.
+/// An entry to log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Submission {
+    /// The canonical bytes.
+    pub leaf: Leaf,
+    /// What the entry is found by, committed with it.
+    pub search_keys: Vec<SearchKey>,
+}
+
+impl From<Leaf> for Submission {
+    fn from(leaf: Leaf) -> Self {
+        Self { leaf, search_keys: Vec::new() }
+    }
+}
+
+/// An entry that waits for its index, and the way back to whoever submitted it.
 pub(super) struct Waiting {
-    pub(super) leaf: Leaf,
+    pub(super) submission: Submission,
     /// The leaf hash, which is also the identity under which a duplicate is found.
     pub(super) identity: Hash,
     reply: oneshot::Sender<Result<Placed, AnswerError>>,
 }
 
 impl Waiting {
-    pub(super) fn new(leaf: Leaf, identity: Hash) -> (Self, Ticket) {
+    pub(super) fn new(submission: Submission, identity: Hash) -> (Self, Ticket) {
         let (reply, answer) = oneshot::channel();
-        (Self { leaf, identity, reply }, Ticket { answer })
+        (Self { submission, identity, reply }, Ticket { answer })
     }
 
     /// Tells the submitter that the leaf is not in the log.
@@ -94,6 +110,9 @@ pub enum AnswerError {
     /// The disk is below its headroom; nothing was written.
     #[error("free space is below headroom_bytes")]
     NoSpace,
+    /// The wall clock cannot be believed, so the entry's time cannot be committed.
+    #[error("clock: the time of day is not to be trusted, and this log commits times")]
+    Clock,
     /// The log ended before it could answer. Whether the leaf is in it shows after the restart.
     #[error("the log stopped before it could answer")]
     Stopped,
@@ -194,7 +213,7 @@ mod tests {
     fn leaf(text: &str) -> (Waiting, Ticket) {
         let leaf = Leaf::new(text.into()).expect("short");
         let identity = leaf.hash();
-        Waiting::new(leaf, identity)
+        Waiting::new(leaf.into(), identity)
     }
 
     #[test]

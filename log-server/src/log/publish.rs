@@ -12,6 +12,7 @@ use super::cosign::Cosigned;
 pub struct Published {
     head: TreeHead,
     note: Arc<str>,
+    log_note: Arc<str>,
     edge: RightEdge,
 }
 
@@ -26,6 +27,12 @@ impl Published {
         &self.note
     }
 
+    /// The checkpoint as a note with the line of the log's own key alone, without witnesses: what
+    /// the answers of Rekor v1 carry.
+    pub fn log_note(&self) -> &str {
+        &self.log_note
+    }
+
     /// The incomplete tiles at the right of the tree.
     pub(super) fn edge(&self) -> &RightEdge {
         &self.edge
@@ -34,7 +41,8 @@ impl Published {
 
 impl From<Cosigned> for Published {
     fn from(cosigned: Cosigned) -> Self {
-        Self { head: cosigned.tree, note: cosigned.note.into(), edge: cosigned.edge }
+        let Cosigned { tree: head, edge, note, log_note } = cosigned;
+        Self { head, note: note.into(), log_note: log_note.into(), edge }
     }
 }
 

@@ -9,6 +9,7 @@ use log_core::proof::{ConsistencyProof, InclusionProof, ProofError, ProofPlan};
 use log_core::tile::{BundleId, TILE_WIDTH, TileId, TileNodes};
 use log_core::{CompactRange, Hash, Leaf, LeafIndex, NodeId, RightEdge, TreeHead, TreeSize};
 
+use super::promise::Logged;
 use super::publish::Published;
 use super::{Log, Shared};
 use crate::store::{Store, StoreError};
@@ -83,6 +84,30 @@ impl Log {
         Ok(self.shared.store.leaves(index, 1)?.into_iter().next())
     }
 
+    /// The index of the published leaf with this hash.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub fn find(&self, at: &Published, leaf_hash: &Hash) -> Result<Option<LeafIndex>, ReadError> {
+        let found = self.shared.store.find(leaf_hash)?;
+        Ok(found.filter(|index| at.head().size.contains(*index)))
+    }
+
+    /// One published entry with the time that was committed with it.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub fn logged(&self, at: &Published, index: LeafIndex) -> Result<Option<Logged>, ReadError> {
+        if !at.head().size.contains(index) {
+            return Ok(None);
+        }
+        let stored = self.shared.store.stored_leaves(index, 1)?.into_iter().next();
+        Ok(stored.map(|stored| Logged {
+            time_s: stored.metadata.map_or(0, |metadata| metadata.time_s),
+            leaf: stored.leaf,
+        }))
+    }
+
     /// Proves that the leaf at `index` is in the published tree.
     ///
     /// # Errors
@@ -105,7 +130,24 @@ impl Log {
         at: &Published,
         old: TreeSize,
     ) -> Result<ConsistencyProof, ReadError> {
-        let plan = ConsistencyProof::plan(old, at.head().size)?;
+        self.prove_consistency_between(at, old, at.head().size)
+    }
+
+    /// Proves that the tree of size `new` extends the tree of size `old`, both in the history of
+    /// the published tree.
+    ///
+    /// # Errors
+    /// `old` is 0 or above `new`, `new` is above the published size, or the store failed.
+    pub fn prove_consistency_between(
+        &self,
+        at: &Published,
+        old: TreeSize,
+        new: TreeSize,
+    ) -> Result<ConsistencyProof, ReadError> {
+        if new > at.head().size {
+            return Err(ReadError::Broken(format!("size {new} is not published yet")));
+        }
+        let plan = ConsistencyProof::plan(old, new)?;
         Ok(ConsistencyProof::build(&plan, &self.shared.nodes(at.edge(), &plan)?)?)
     }
 }
@@ -178,13 +220,21 @@ pub(super) fn stored_tile(
     level: u8,
     index: u64,
 ) -> Result<TileNodes, ReadError> {
-    let bytes = store
-        .tile(level, index)?
-        .ok_or_else(|| ReadError::Broken(format!("full tile {level}/{index} is missing")))?;
+    let bytes = stored_tile_bytes(store, level, index)?;
     match TileNodes::from_bytes(&bytes) {
         Ok(nodes) if u64::from(nodes.width()) == TILE_WIDTH => Ok(nodes),
         _ => Err(ReadError::Broken(format!("full tile {level}/{index} has a wrong length"))),
     }
+}
+
+/// The bytes of a full tile that the head says must be there; their length is not checked.
+pub(super) fn stored_tile_bytes(
+    store: &dyn Store,
+    level: u8,
+    index: u64,
+) -> Result<Vec<u8>, ReadError> {
+    let bytes = store.tile(level, index)?;
+    bytes.ok_or_else(|| ReadError::Broken(format!("full tile {level}/{index} is missing")))
 }
 
 /// Tile level, tile index, height inside the tile and position at that height of a node.

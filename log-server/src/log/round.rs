@@ -135,7 +135,7 @@ impl Cosigner {
         for endpoint in self.panel.free(began) {
             self.ask_in_round(endpoint, &attempt, &mut awaited);
         }
-        self.pace(began);
+        self.pace(began, attempt.about.tree().size);
         let end = tokio::time::Instant::from_std(began + ROUND_TIME_MAX);
         while !attempt.holds(&self.settings.policy, |_| true) && !awaited.is_empty() {
             let heard = tokio::select! {

@@ -12,7 +12,7 @@ use log_core::Hash;
 use log_core::integrate::{RightEdge, integrate};
 
 use super::anchor::Anchor;
-use super::commit::{Committed, commit};
+use super::commit::{CommitTime, Committed, commit};
 use super::cosign::sign;
 use super::dedup::deduplicate;
 use super::mailbox::Mailbox;
@@ -34,7 +34,7 @@ pub(super) struct Sequencer {
 /// What becomes of a committed batch.
 pub(super) enum Next {
     /// The log's own signature completes the note, here and at once.
-    Publish(Box<Signer>),
+    Publish(Arc<Signer>),
     /// The cosigner takes it from here.
     Cosign(Arc<Mailbox>),
 }
@@ -70,6 +70,11 @@ impl Sequencer {
         let new: Vec<&Waiting> = batch.new.iter().filter_map(|&at| waiting.get(at)).collect();
         let mut committed = None;
         if !new.is_empty() {
+            if let Err(error) = self.shared.check_time() {
+                // Those that are in the log already are found by a retry.
+                refuse(waiting, &error);
+                return Ok(());
+            }
             match self.extend(&new) {
                 Ok(extended) => committed = Some(extended),
                 Err(Fatal::Commit(CommitError::Refused(reason))) => {
@@ -114,8 +119,11 @@ impl Sequencer {
         let full_tiles = integrated.full_tiles.clone();
 
         let began = Instant::now();
-        let now_ms = self.shared.surroundings.clock.now_ms();
-        let committed = commit(self.shared.store.as_ref(), &self.head, new, integrated, now_ms)
+        let time = CommitTime {
+            now_ms: self.shared.surroundings.clock.now_ms(),
+            of_entries: self.shared.time.is_some(),
+        };
+        let committed = commit(self.shared.store.as_ref(), &self.head, new, integrated, time)
             .map_err(Fatal::Commit)?;
         self.shared.metrics.committed(began.elapsed(), committed.head.tree.size);
         self.head = committed.head;

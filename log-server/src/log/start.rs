@@ -16,6 +16,7 @@ use log_core::tree::TreeSize;
 
 use super::alarm::convicted;
 use super::anchor::Anchor;
+use super::committed_time::CommittedTime;
 use super::cosign::{Cosigned, Signed, sign, sign_genesis};
 use super::cosigner::{Cosigner, CosignerParts};
 use super::mailbox::Mailbox;
@@ -48,6 +49,11 @@ impl Log {
     ) -> Result<Self, Shut> {
         check_before(&parts)?;
         let past = Past::load(&parts)?;
+        let time = parts
+            .settings
+            .personality
+            .commits_time()
+            .then(|| CommittedTime::start(&surroundings.clock, parts.recovered.head.time_ms));
         let alone = parts.settings.witnesses.policy.witnesses().is_empty()
             && past.policy.witnesses().is_empty();
         let Parts { settings, store, signer, anchor, space, recovered, evidence } = parts;
@@ -56,7 +62,7 @@ impl Log {
             // The same path as every later head: committed, cosigned, published.
             Some(sign(recovered.clone(), &settings.origin, &signer).alone())
         } else {
-            past.visible()
+            past.visible(&signer)
         };
         let visible = visible.map(Published::from);
         let size = visible.as_ref().map(|visible| visible.head().size);
@@ -76,12 +82,14 @@ impl Log {
             space,
             metrics,
             surroundings,
+            time,
         });
         let (next, cosigner) = match mailbox {
-            None => (Next::Publish(Box::new(signer)), None),
+            None => (Next::Publish(Arc::clone(&signer)), None),
             Some(mailbox) => {
                 let witnesses = settings.witnesses.clone();
                 let for_cosigner = Arc::clone(&mailbox);
+                let signer = Arc::clone(&signer);
                 let cosigner =
                     past.cosigner(Arc::clone(&shared), for_cosigner, signer, witnesses, evidence)?;
                 (Next::Cosign(mailbox), Some(cosigner))
@@ -101,7 +109,7 @@ impl Log {
             unreadable(error)
         })?;
         let frozen = head.flags.frozen;
-        Ok(Self { settings, key, frozen, shared, anchor, threads: Mutex::new(threads) })
+        Ok(Self { settings, key, signer, frozen, shared, anchor, threads: Mutex::new(threads) })
     }
 }
 
@@ -112,7 +120,7 @@ fn check_before(parts: &Parts) -> Result<(), Shut> {
     }
     let settings = &parts.settings;
     let witnesses = &settings.witnesses;
-    let of_this_log = witnesses.check_log_key(&parts.signer.verifier_key());
+    let of_this_log = witnesses.check_log_key(&parts.signer.witness_key());
     of_this_log.map_err(|error| Shut::File(error.to_string()))?;
     if !witnesses.policy.is_none() && witnesses.policy.quorum_arithmetic().disjoint_quorums {
         tracing::warn!(
@@ -150,7 +158,7 @@ impl Past {
             let lost = "a witness is known to have cosigned more than is committed";
             return Err(Shut::ForeignRecord(lost.into()));
         }
-        let note = record.checkpoint(&parts.settings.origin, &parts.signer.verifier_key())?;
+        let note = record.checkpoint(&parts.settings.origin, &parts.signer.witness_key())?;
         let published = match note {
             Some(note) => {
                 let edge = edge_at(parts.store.as_ref(), &parts.recovered, note.head())?;
@@ -164,9 +172,9 @@ impl Past {
     /// What may be served before the witnesses have answered: the note that was published last. A
     /// log without witnesses publishes without writing its note down, so the note that it has may
     /// be older than what its readers saw.
-    fn visible(&self) -> Option<Cosigned> {
+    fn visible(&self, signer: &Signer) -> Option<Cosigned> {
         let shown = self.published.as_ref().filter(|_| !self.policy.is_none());
-        shown.map(|(note, edge)| Cosigned::again(note, edge.clone()))
+        shown.map(|(note, edge)| Cosigned::again(note, edge.clone(), signer))
     }
 
     /// The log's cosigner, and the head that it asks its question with: the last published one, or
@@ -175,7 +183,7 @@ impl Past {
         self,
         shared: Arc<Shared>,
         mailbox: Arc<Mailbox>,
-        signer: Signer,
+        signer: Arc<Signer>,
         settings: WitnessSettings,
         evidence: PathBuf,
     ) -> Result<(Cosigner, Arc<Signed>), Shut> {
@@ -183,7 +191,7 @@ impl Past {
         let panel = Panel::new(&settings, &self.policy, sizes, &shared.metrics)?;
         let (mut about, mut newest) = (None, None);
         if let Some((note, edge)) = self.published {
-            let signed = Arc::new(Signed::again(&note, edge, &signer.verifier_key()));
+            let signed = Arc::new(Signed::again(&note, edge, &signer));
             newest = on_show(&signed, &note, &settings, self.policy == settings.policy);
             about = Some(signed);
         }

@@ -9,7 +9,9 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use log_core::TreeHead;
+use log_core::checkpoint::Origin;
 
+use super::Personality;
 use super::anchor::Anchor;
 use super::directory::LogDirectory;
 use super::recover::Shut;
@@ -42,12 +44,13 @@ pub(super) fn settle(
 /// [`Shut::ForeignState`] if it is another log's; nothing is changed then.
 pub fn accept(
     directory: &LogDirectory,
-    origin: &str,
+    personality: Personality,
+    origin: &Origin,
     rocks: &RocksShared,
     named: &TreeHead,
 ) -> Result<(), Shut> {
     let store = directory.store();
-    let identity = directory.identity(&directory.signer(origin)?.verifier_key())?;
+    let identity = directory.identity(&directory.signer(personality, origin)?.verifier_key())?;
     finish_swap(&store)?;
     let head = copy_at_last_good_point(&store, rocks)?;
     if head.tree != *named {

@@ -16,13 +16,14 @@ use std::time::UNIX_EPOCH;
 
 use log_core::checkpoint::SignedCheckpoint;
 use log_core::policy::WitnessPolicy;
-use log_core::{CompactRange, Hash, TreeHead, TreeSize};
+use log_core::{CompactRange, Hash, Leaf, TreeHead, TreeSize};
 use tempfile::TempDir;
 use tokio::task::JoinSet;
 
-use super::commit::commit_genesis;
+use super::commit::{CommitTime, commit_genesis};
 use super::cosign::{Cosigned, sign};
 use super::recover::{Identity, Shut, recover};
+use super::signer::{KeyFiles, NewKeys};
 use super::*;
 use crate::config::OnMissingQuorum;
 use crate::metrics::Metrics;
@@ -52,15 +53,22 @@ impl Disk {
         let rows = Arc::new(MemoryStore::new());
         let dir = tempfile::tempdir().unwrap();
         let disk = Self { rows, dir, clock_ms: Arc::new(AtomicU64::new(1_000_000)) };
-        let signer = Signer::create(&disk.dir.path().join("key.pem"), ORIGIN, &[7; 32]).unwrap();
+        let (origin, keys) = (Origin::parse(ORIGIN).unwrap(), NewKeys::Ed25519([7; 32]));
+        let signer = Signer::create(&disk.key_files(), Personality::Raw, &origin, &keys).unwrap();
         let log_id = signer.verifier_key().full_id_hash();
         let head = commit_genesis(disk.rows.as_ref(), log_id, [9; 16]).unwrap();
         Anchor::create(&disk.dir.path().join("anchor"), &head).unwrap();
         disk
     }
 
+    fn key_files(&self) -> KeyFiles {
+        let path = |name| self.dir.path().join(name);
+        KeyFiles { key: path("key.pem"), witness_key: path("witness-key.pem") }
+    }
+
     fn signer(&self) -> Signer {
-        Signer::load(&self.dir.path().join("key.pem"), ORIGIN).unwrap()
+        let origin = Origin::parse(ORIGIN).unwrap();
+        Signer::load(&self.key_files(), Personality::Raw, &origin).unwrap()
     }
 
     fn identity(&self) -> Identity {
@@ -113,7 +121,7 @@ impl Disk {
             pool_leaves_max: 4096,
             witnesses,
         };
-        let (signer, space) = (self.signer(), Space::new(self.dir.path(), 0));
+        let (signer, space) = (Arc::new(self.signer()), Space::new(self.dir.path(), 0));
         let evidence = self.dir.path().join("evidence");
         Parts { settings, store, signer, anchor, space, recovered, evidence }
     }
@@ -213,6 +221,11 @@ fn no_witnesses() -> WitnessSettings {
         unchecked_start: false,
         excluded: Vec::new(),
     }
+}
+
+/// The time of a commit in a log that commits none.
+fn untimed() -> CommitTime {
+    CommitTime { now_ms: 0, of_entries: false }
 }
 
 fn leaf(text: &str) -> Leaf {

@@ -3,9 +3,11 @@
 //! The stores do not know what a root is, so the heads here have roots that stand for nothing; the
 //! leaf hashes and the tiles are real.
 
+mod search;
+
 use log_core::{Hash, Leaf, LeafIndex, TILE_WIDTH, TileId, TreeHead, TreeSize, sha256};
 
-use super::{Batch, CommitError, Head, Store, StoreError, TileKey};
+use super::{Batch, CommitError, Head, Store, StoreError, StoredLeaf, TileKey};
 
 /// Runs the whole suite, each case on a new store from `make`.
 ///
@@ -24,7 +26,7 @@ pub fn check_store(make: impl Fn() -> Box<dyn Store>) {
         scans_page_through_everything_in_order,
         of_concurrent_batches_on_one_head_one_wins,
     ];
-    for case in cases {
+    for case in cases.into_iter().chain(search::CASES) {
         case(make().as_ref());
     }
 }
@@ -58,10 +60,20 @@ impl Writer {
     /// # Panics
     /// Before [`Writer::genesis`].
     pub fn leaves(&mut self, leaves: Vec<Leaf>) -> Batch {
+        self.stored(leaves.into_iter().map(StoredLeaf::from).collect())
+    }
+
+    /// The same with metadata; the head's time is that of the newest leaf.
+    ///
+    /// # Panics
+    /// Before [`Writer::genesis`].
+    pub fn stored(&mut self, leaves: Vec<StoredLeaf>) -> Batch {
         let previous = self.head.expect("the genesis comes first");
         let first = self.hashes.len();
-        self.hashes.extend(leaves.iter().map(Leaf::hash));
-        let head = previous.next(tree(self.hashes.len()), 0);
+        self.hashes.extend(leaves.iter().map(|stored| stored.leaf.hash()));
+        let times_s = leaves.iter().filter_map(|stored| Some(stored.metadata.as_ref()?.time_s));
+        let time_ms = times_s.max().unwrap_or(0).saturating_mul(1000);
+        let head = previous.next(tree(self.hashes.len()), time_ms);
         let mut batch = batch(Some(previous), head, leaves);
         for level in 0..3 {
             let width = 256usize.pow(level + 1);
@@ -93,8 +105,8 @@ pub fn leaf(index: usize) -> Leaf {
     Leaf::new(format!("leaf {index}").into_bytes()).expect("short")
 }
 
-fn batch(previous: Option<Head>, head: Head, leaves: Vec<Leaf>) -> Batch {
-    let leaf_hashes: Vec<Hash> = leaves.iter().map(Leaf::hash).collect();
+fn batch(previous: Option<Head>, head: Head, leaves: Vec<StoredLeaf>) -> Batch {
+    let leaf_hashes: Vec<Hash> = leaves.iter().map(|stored| stored.leaf.hash()).collect();
     let indices = (head.first_index.get()..).map(LeafIndex::new);
     Batch {
         previous,
@@ -136,6 +148,7 @@ fn a_new_store_is_empty(store: &dyn Store) {
     assert!(store.heads_after(None, 9).expect("heads").is_empty());
     assert!(store.tiles_after(None, 9).expect("tiles").is_empty());
     assert!(store.identities_after(None, 9).expect("identities").is_empty());
+    assert!(store.search_keys_after(None, 9).expect("search rows").is_empty());
 }
 
 fn what_was_committed_is_read_back(store: &dyn Store) {
@@ -265,9 +278,9 @@ fn a_leaf_that_changed_after_it_was_hashed_is_refused(store: &dyn Store) {
     let good = writer.batch(5);
     for i in 0..5 {
         let mut bad = good.clone();
-        let mut bytes = bad.leaves[i].as_bytes().to_vec();
+        let mut bytes = bad.leaves[i].leaf.as_bytes().to_vec();
         bytes[0] ^= 0x10;
-        bad.leaves[i] = Leaf::new(bytes).expect("short");
+        bad.leaves[i].leaf = Leaf::new(bytes).expect("short");
         let result = store.commit(&bad);
         assert!(matches!(result, Err(CommitError::Refused(_))), "leaf {i}: {result:?}");
         assert_eq!(store.last_leaf().expect("last"), None);

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 
 use log_core::{Hash, Leaf, LeafIndex};
 
-use super::{Batch, CommitError, Head, Store, StoreError, TileKey};
+use super::{Batch, CommitError, Head, SearchKey, Store, StoreError, StoredLeaf, TileKey};
 
 /// The operations of a [`Store`] by name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -17,12 +17,14 @@ pub enum Operation {
     Head,
     /// [`Store::commit`]
     Commit,
-    /// [`Store::leaves`]
+    /// [`Store::stored_leaves`], and with it [`Store::leaves`]
     Leaves,
     /// [`Store::tile`]
     Tile,
     /// [`Store::find`]
     Find,
+    /// [`Store::search`]
+    Search,
     /// [`Store::note`]
     Note,
     /// [`Store::put_note`]
@@ -109,9 +111,9 @@ impl<S: Store + ?Sized> Store for FaultyStore<S> {
         }
     }
 
-    fn leaves(&self, first: LeafIndex, count: usize) -> Result<Vec<Leaf>, StoreError> {
+    fn stored_leaves(&self, first: LeafIndex, count: usize) -> Result<Vec<StoredLeaf>, StoreError> {
         self.read(Operation::Leaves)?;
-        self.inner.leaves(first, count)
+        self.inner.stored_leaves(first, count)
     }
 
     fn tile(&self, level: u8, index: u64) -> Result<Option<Vec<u8>>, StoreError> {
@@ -122,6 +124,16 @@ impl<S: Store + ?Sized> Store for FaultyStore<S> {
     fn find(&self, identity: &Hash) -> Result<Option<LeafIndex>, StoreError> {
         self.read(Operation::Find)?;
         self.inner.find(identity)
+    }
+
+    fn search(
+        &self,
+        key: &SearchKey,
+        from: LeafIndex,
+        limit: usize,
+    ) -> Result<Vec<LeafIndex>, StoreError> {
+        self.read(Operation::Search)?;
+        self.inner.search(key, from, limit)
     }
 
     fn note(&self) -> Result<Option<Vec<u8>>, StoreError> {
@@ -167,12 +179,21 @@ impl<S: Store + ?Sized> Store for FaultyStore<S> {
         self.read(Operation::Scan)?;
         self.inner.identities_after(after, limit)
     }
+
+    fn search_keys_after(
+        &self,
+        after: Option<(SearchKey, LeafIndex)>,
+        limit: usize,
+    ) -> Result<Vec<(SearchKey, LeafIndex)>, StoreError> {
+        self.read(Operation::Scan)?;
+        self.inner.search_keys_after(after, limit)
+    }
 }
 
 /// The batch with one bit of its last leaf flipped; an empty leaf becomes a byte longer.
 fn flipped(batch: &Batch) -> Batch {
     let mut batch = batch.clone();
-    if let Some(leaf) = batch.leaves.last_mut() {
+    if let Some(StoredLeaf { leaf, .. }) = batch.leaves.last_mut() {
         let mut bytes = leaf.as_bytes().to_vec();
         match bytes.last_mut() {
             Some(byte) => *byte ^= 1,

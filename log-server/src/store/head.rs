@@ -87,6 +87,11 @@ impl Head {
         }
     }
 
+    /// The committed time in whole seconds since 1970: what the times of leaves are compared with.
+    pub fn time_s(&self) -> u64 {
+        self.time_ms / 1000
+    }
+
     /// The row: [`HEAD_BYTES`] bytes, integers big-endian, a checksum at the end.
     pub fn encode(&self) -> [u8; HEAD_BYTES] {
         let mut row = [0; HEAD_BYTES];

@@ -1,13 +1,13 @@
 //! A store in memory: for tests, for trying things out, and as the model that others are compared
 //! with.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 use std::sync::{Mutex, MutexGuard};
 
-use log_core::{Hash, Leaf, LeafIndex};
+use log_core::{Hash, LeafIndex};
 
-use super::{Batch, CommitError, Head, Store, StoreError, TileKey};
+use super::{Batch, CommitError, Head, SearchKey, Store, StoreError, StoredLeaf, TileKey};
 
 /// A [`Store`] that forgets everything when it is dropped.
 #[derive(Default)]
@@ -15,12 +15,14 @@ pub struct MemoryStore {
     rows: Mutex<Rows>,
 }
 
+/// What is stored; tests damage it.
 #[derive(Default)]
-struct Rows {
-    heads: Vec<Head>,
-    leaves: Vec<Leaf>,
-    tiles: BTreeMap<TileKey, Vec<u8>>,
-    identities: BTreeMap<Hash, LeafIndex>,
+pub(crate) struct Rows {
+    pub(crate) heads: Vec<Head>,
+    pub(crate) leaves: Vec<StoredLeaf>,
+    pub(crate) tiles: BTreeMap<TileKey, Vec<u8>>,
+    pub(crate) identities: BTreeMap<Hash, LeafIndex>,
+    pub(crate) search_keys: BTreeSet<(SearchKey, LeafIndex)>,
     note: Option<Vec<u8>>,
 }
 
@@ -30,7 +32,7 @@ impl MemoryStore {
         Self::default()
     }
 
-    fn rows(&self) -> MutexGuard<'_, Rows> {
+    pub(crate) fn rows(&self) -> MutexGuard<'_, Rows> {
         self.rows.lock().expect("invariant: nobody panics while holding the rows")
     }
 }
@@ -42,8 +44,8 @@ impl Store for MemoryStore {
 
     fn commit(&self, batch: &Batch) -> Result<(), CommitError> {
         batch.check()?;
-        for (position, leaf) in batch.leaves.iter().enumerate() {
-            batch.check_leaf(position, leaf.as_bytes()).map_err(CommitError::Refused)?;
+        for (position, stored) in batch.leaves.iter().enumerate() {
+            batch.check_leaf(position, stored.leaf.as_bytes()).map_err(CommitError::Refused)?;
         }
         let mut rows = self.rows();
         if rows.heads.last() != batch.previous.as_ref() {
@@ -55,11 +57,12 @@ impl Store for MemoryStore {
             rows.tiles.insert(key, bytes.clone());
         }
         rows.identities.extend(batch.identities.iter().copied());
+        rows.search_keys.extend(batch.search_rows());
         rows.heads.push(batch.head);
         Ok(())
     }
 
-    fn leaves(&self, first: LeafIndex, count: usize) -> Result<Vec<Leaf>, StoreError> {
+    fn stored_leaves(&self, first: LeafIndex, count: usize) -> Result<Vec<StoredLeaf>, StoreError> {
         if count == 0 {
             return Ok(Vec::new());
         }
@@ -67,7 +70,7 @@ impl Store for MemoryStore {
         usize::try_from(first.get())
             .ok()
             .and_then(|first| rows.leaves.get(first..first.checked_add(count)?))
-            .map(<[Leaf]>::to_vec)
+            .map(<[StoredLeaf]>::to_vec)
             .ok_or_else(|| StoreError::Missing(format!("{count} leaves from {}", first.get())))
     }
 
@@ -78,6 +81,17 @@ impl Store for MemoryStore {
 
     fn find(&self, identity: &Hash) -> Result<Option<LeafIndex>, StoreError> {
         Ok(self.rows().identities.get(identity).copied())
+    }
+
+    fn search(
+        &self,
+        key: &SearchKey,
+        from: LeafIndex,
+        limit: usize,
+    ) -> Result<Vec<LeafIndex>, StoreError> {
+        let rows = self.rows();
+        let range = rows.search_keys.range((*key, from)..=(*key, LeafIndex::new(u64::MAX)));
+        Ok(range.take(limit).map(|(_, index)| *index).collect())
     }
 
     fn note(&self) -> Result<Option<Vec<u8>>, StoreError> {
@@ -118,6 +132,16 @@ impl Store for MemoryStore {
         let rows = self.rows();
         let range = rows.identities.range((start(after), Bound::Unbounded));
         Ok(range.take(limit).map(|(identity, index)| (*identity, *index)).collect())
+    }
+
+    fn search_keys_after(
+        &self,
+        after: Option<(SearchKey, LeafIndex)>,
+        limit: usize,
+    ) -> Result<Vec<(SearchKey, LeafIndex)>, StoreError> {
+        let rows = self.rows();
+        let range = rows.search_keys.range((start(after), Bound::Unbounded));
+        Ok(range.take(limit).copied().collect())
     }
 }
 

@@ -9,6 +9,7 @@ pub mod contract;
 #[cfg(any(test, feature = "faults"))]
 pub mod faulty;
 pub mod head;
+mod leaf_row;
 pub mod memory;
 pub mod rocks;
 pub mod space;
@@ -17,6 +18,7 @@ use log_core::{Hash, Leaf, LeafIndex, TILE_WIDTH, TileId, TreeHead, hash_leaf};
 use thiserror::Error;
 
 pub use head::{Head, HeadFlags};
+pub use leaf_row::{LeafMetadata, SEARCH_KEYS_MAX, SearchKey, StoredLeaf};
 
 /// What one commit writes.
 #[derive(Clone, Debug)]
@@ -27,8 +29,8 @@ pub struct Batch {
     pub head: Head,
     /// Index of the first of `leaves`.
     pub first_index: LeafIndex,
-    /// New leaves, in the order of their indices.
-    pub leaves: Vec<Leaf>,
+    /// New leaves, in the order of their indices. What they are searched by follows from them.
+    pub leaves: Vec<StoredLeaf>,
     /// The leaf hash of each of `leaves`: those that the new root was computed from. The store
     /// hashes the bytes that it is about to write and refuses the batch if one differs.
     pub leaf_hashes: Vec<Hash>,
@@ -53,11 +55,21 @@ pub trait Store: Send + Sync + 'static {
     /// [`CommitError::OutcomeUnknown`] the batch may or may not be there: the process has to end.
     fn commit(&self, batch: &Batch) -> Result<(), CommitError>;
 
-    /// The `count` leaves from `first` on.
+    /// The `count` leaves from `first` on, with what is kept beside them.
     ///
     /// # Errors
-    /// [`StoreError::Missing`] if one of them is not there.
-    fn leaves(&self, first: LeafIndex, count: usize) -> Result<Vec<Leaf>, StoreError>;
+    /// [`StoreError::Missing`] if one of them is not there, [`StoreError::Corrupt`] if its row is
+    /// none that this program writes.
+    fn stored_leaves(&self, first: LeafIndex, count: usize) -> Result<Vec<StoredLeaf>, StoreError>;
+
+    /// The `count` leaves from `first` on, alone.
+    ///
+    /// # Errors
+    /// As [`Store::stored_leaves`].
+    fn leaves(&self, first: LeafIndex, count: usize) -> Result<Vec<Leaf>, StoreError> {
+        let stored = self.stored_leaves(first, count)?;
+        Ok(stored.into_iter().map(|stored| stored.leaf).collect())
+    }
 
     /// The bytes of the full tile `index` of `level`; `None` if no batch completed it.
     ///
@@ -70,6 +82,17 @@ pub trait Store: Send + Sync + 'static {
     /// # Errors
     /// [`StoreError`] if the store cannot be read.
     fn find(&self, identity: &Hash) -> Result<Option<LeafIndex>, StoreError>;
+
+    /// The first `limit` leaves from `from` on that have this search key, in ascending order.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the store cannot be read.
+    fn search(
+        &self,
+        key: &SearchKey,
+        from: LeafIndex,
+        limit: usize,
+    ) -> Result<Vec<LeafIndex>, StoreError>;
 
     /// The note stored last by [`Store::put_note`].
     ///
@@ -114,6 +137,16 @@ pub trait Store: Send + Sync + 'static {
         after: Option<Hash>,
         limit: usize,
     ) -> Result<Vec<(Hash, LeafIndex)>, StoreError>;
+
+    /// Up to `limit` rows of the search index after `after`, ordered by key, then by leaf.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] if a row is none that this program writes.
+    fn search_keys_after(
+        &self,
+        after: Option<(SearchKey, LeafIndex)>,
+        limit: usize,
+    ) -> Result<Vec<(SearchKey, LeafIndex)>, StoreError>;
 }
 
 /// Where a full tile is stored: it orders tiles as they are completed, so that they arrive sorted.
@@ -171,6 +204,9 @@ pub enum OpenError {
     /// A file of the write-ahead log is gone, and with it commits that were acknowledged.
     #[error("a part of the write-ahead log is gone: {0}")]
     LostTail(String),
+    /// The whole search index is gone; everything that it was made from is there.
+    #[error("the search index is gone; `cairn-server rebuild-search` makes it again")]
+    NoSearchIndex,
     /// Written in a format that this program does not know.
     #[error("unknown store format {found:?}, this program knows {known:?}")]
     WrongVersion {
@@ -191,7 +227,19 @@ impl Batch {
     /// # Errors
     /// [`CommitError::Refused`] with the rule that the batch breaks.
     pub fn check(&self) -> Result<(), CommitError> {
-        self.check_head().and_then(|()| self.check_rows()).map_err(CommitError::Refused)
+        let checked = self.check_head().and_then(|()| self.check_rows());
+        checked.and_then(|()| self.check_metadata()).map_err(CommitError::Refused)
+    }
+
+    /// The rows of the search index that follow from the leaves: ordered, none twice.
+    pub fn search_rows(&self) -> Vec<(SearchKey, LeafIndex)> {
+        let indices = (self.first_index.get()..).map(LeafIndex::new);
+        let leaves = indices.zip(&self.leaves);
+        let mut rows: Vec<_> = leaves
+            .flat_map(|(index, leaf)| leaf.distinct_keys().into_iter().map(move |key| (key, index)))
+            .collect();
+        rows.sort_unstable();
+        rows
     }
 
     /// The head must follow from its predecessor and from the number of leaves.
@@ -229,6 +277,19 @@ impl Batch {
         }
         for (_, index) in &self.identities {
             ensure(self.adds(index.get()), "an identity of a leaf that is not in the batch")?;
+        }
+        Ok(())
+    }
+
+    /// Times of leaves lie between those of the two heads and never go back, so that they never
+    /// do in the whole log.
+    fn check_metadata(&self) -> Result<(), String> {
+        let mut earliest_s = self.previous.map_or(0, |head| head.time_s());
+        for metadata in self.leaves.iter().filter_map(|leaf| leaf.metadata.as_ref()) {
+            ensure(metadata.search_keys.len() <= SEARCH_KEYS_MAX, "too many search keys")?;
+            ensure(metadata.time_s >= earliest_s, "the time of a leaf goes back")?;
+            ensure(metadata.time_s <= self.head.time_s(), "a leaf later than its head")?;
+            earliest_s = metadata.time_s;
         }
         Ok(())
     }

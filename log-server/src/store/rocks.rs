@@ -1,9 +1,14 @@
 //! The durable store: one RocksDB directory a log. RocksDB is named only here and in `rocks/`.
 //!
 //! FORMAT.md has every key and value, and what a crash at each step leaves. `rocks/settings.rs`
-//! holds what RocksDB is told; `rocks/copy.rs` opens a damaged store at its last good point.
+//! holds what RocksDB is told; `rocks/open.rs` makes and opens a store, `rocks/copy.rs` a damaged
+//! one at its last good point; `rocks/search.rs` is the search index.
 
 mod copy;
+mod finished;
+mod open;
+mod rows;
+mod search;
 mod settings;
 #[cfg(test)]
 mod tests;
@@ -14,12 +19,14 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard};
 
-use log_core::{Hash, Leaf, LeafIndex};
-use rocksdb::{ColumnFamily, DB, DBRawIterator, ErrorKind, Options, ReadOptions, WriteBatch};
-use rocksdb::{WriteBatchIteratorCf, WriteOptions};
+use log_core::{Hash, LeafIndex};
+use rocksdb::{ColumnFamily, DB, DBRawIterator, ErrorKind, ReadOptions, WriteBatch, WriteOptions};
 
-use super::{Batch, CommitError, Head, OpenError, Store, StoreError, TileKey};
-use settings::{Family, Recovery};
+use super::{Batch, CommitError, Head, SearchKey, Store, StoreError, StoredLeaf, TileKey};
+use finished::{FamilyIds, check_finished};
+use rows::{corrupt, read_head, read_index, read_leaf, read_search_row, read_tile_key};
+use rows::{search_row_key, start, tile_row_key};
+use settings::Family;
 
 pub use settings::RocksShared;
 
@@ -27,7 +34,7 @@ pub use settings::RocksShared;
 pub struct RocksStore {
     db: DB,
     path: PathBuf,
-    leaves_id: u32,
+    family_ids: FamilyIds,
     /// Held from the comparison of the head to the end of the write.
     writer: Mutex<Writer>,
 }
@@ -38,67 +45,10 @@ struct Writer {
 }
 
 impl RocksStore {
-    /// Makes an empty store in a directory that must not exist yet. It is on the disk on return.
-    ///
-    /// # Errors
-    /// [`OpenError::Exists`], or [`OpenError::Other`] when the directory cannot be written.
-    pub fn create(path: &Path, shared: &RocksShared) -> Result<Self, OpenError> {
-        if path.exists() {
-            return Err(OpenError::Exists(path.display().to_string()));
-        }
-        let other = |error: io::Error| OpenError::Other(format!("{}: {error}", path.display()));
-        fs::create_dir(path).map_err(other)?;
-        let mut options = settings::database(shared, Recovery::TolerateTornTail)?;
-        options.create_if_missing(true);
-        options.create_missing_column_families(true);
-        options.set_error_if_exists(true);
-        let store = Self::with(open_db(path, &options, shared)?, path);
-        store
-            .db
-            .put_opt(FORMAT_KEY, FORMAT_NAME, &synced())
-            .and_then(|()| store.db.flush())
-            .map_err(|error| OpenError::Other(error.to_string()))?;
-        sync_directory(path.parent()).map_err(other)?;
-        Ok(store)
-    }
-
-    /// Opens a store that [`RocksStore::create`] made; makes nothing.
-    ///
-    /// # Errors
-    /// [`OpenError`] by what has to be done about it. [`OpenError::TornTail`] leaves the directory
-    /// as it is; [`RocksStore::open_copy_at_last_good_point`] shows what is left.
-    pub fn open(path: &Path, shared: &RocksShared) -> Result<Self, OpenError> {
-        Self::open_with(path, shared, Recovery::TolerateTornTail)
-    }
-
-    fn open_with(path: &Path, shared: &RocksShared, how: Recovery) -> Result<Self, OpenError> {
-        if !path.join("CURRENT").exists() {
-            return Err(OpenError::Missing(path.display().to_string()));
-        }
-        let options = settings::database(shared, how)?;
-        let aliens =
-            wal::alien_records(path).map_err(|error| OpenError::Other(error.to_string()))?;
-        if let Some(wal::AlienRecord { file, offset }) = aliens.first() {
-            let reason = format!("alien record at {offset} of {}", file.display());
-            return Err(OpenError::TornTail(reason));
-        }
-        let store = Self::with(open_db(path, &options, shared)?, path);
-        let format =
-            store.db.get(FORMAT_KEY).map_err(|error| OpenError::Other(error.to_string()))?;
-        match format {
-            Some(format) if format == FORMAT_NAME.as_bytes() => Ok(store),
-            Some(format) => Err(OpenError::WrongVersion {
-                found: String::from_utf8_lossy(&format).into_owned(),
-                known: FORMAT_NAME.into(),
-            }),
-            None => Err(OpenError::Missing(format!("{} was never completed", path.display()))),
-        }
-    }
-
     fn with(db: DB, path: &Path) -> Self {
         let writer = Mutex::new(Writer { outcome_unknown: false });
-        let leaves_id = family_id(&db, Family::Leaves);
-        Self { db, path: path.to_owned(), leaves_id, writer }
+        let family_ids = FamilyIds::of(&db);
+        Self { db, path: path.to_owned(), family_ids, writer }
     }
 
     /// Bytes of all files of the store, without RocksDB's own text logs.
@@ -141,8 +91,7 @@ impl RocksStore {
         let mut value = Vec::new();
         for (index, leaf) in (batch.first_index.get()..).zip(&batch.leaves) {
             value.clear();
-            value.push(NO_METADATA);
-            value.extend_from_slice(leaf.as_bytes());
+            leaf.encode_to(&mut value);
             rows.put_cf(leaves, index.to_be_bytes(), &value);
         }
         let tiles = self.family(Family::Tiles);
@@ -154,20 +103,13 @@ impl RocksStore {
         for (identity, index) in &batch.identities {
             rows.put_cf(identities, identity.as_bytes(), index.get().to_be_bytes());
         }
+        let keys = self.family(Family::Keys);
+        for (key, index) in batch.search_rows() {
+            rows.put_cf(keys, search_row_key(&key, index), []);
+        }
         let heads = self.family(Family::Heads);
         rows.put_cf(heads, batch.head.batch.to_be_bytes(), batch.head.encode());
         rows
-    }
-
-    /// Hashes the leaves once more, from the very bytes that RocksDB is about to write.
-    fn check_finished(&self, batch: &Batch, rows: &WriteBatch) -> Result<(), CommitError> {
-        let leaves_id = self.leaves_id;
-        let mut check = FinishedLeaves { batch, leaves_id, seen: 0, fault: None };
-        rows.iterate_cf(&mut check);
-        if check.fault.is_none() && check.seen != batch.leaves.len() {
-            check.fault = Some("the finished batch has another number of leaves".into());
-        }
-        check.fault.map_or(Ok(()), |fault| Err(CommitError::Refused(fault)))
     }
 
     fn writer(&self) -> MutexGuard<'_, Writer> {
@@ -184,6 +126,7 @@ impl RocksStore {
     ) -> Result<(), StoreError> {
         let mut options = ReadOptions::default();
         options.fill_cache(false);
+        options.set_total_order_seek(true);
         let mut rows = self.db.raw_iterator_cf_opt(self.family(family), options);
         rows.seek(start);
         for _ in 0..limit {
@@ -212,7 +155,7 @@ impl Store for RocksStore {
     fn commit(&self, batch: &Batch) -> Result<(), CommitError> {
         batch.check()?;
         let rows = self.rows(batch);
-        self.check_finished(batch, &rows)?;
+        check_finished(batch, &self.family_ids, &rows).map_err(CommitError::Refused)?;
         let unknown = |error: String| CommitError::OutcomeUnknown(error);
         let mut writer = self.writer();
         if writer.outcome_unknown {
@@ -228,7 +171,7 @@ impl Store for RocksStore {
         written.map_err(|error| unknown(error.to_string()))
     }
 
-    fn leaves(&self, first: LeafIndex, count: usize) -> Result<Vec<Leaf>, StoreError> {
+    fn stored_leaves(&self, first: LeafIndex, count: usize) -> Result<Vec<StoredLeaf>, StoreError> {
         let mut leaves = Vec::new();
         if count == 0 {
             return Ok(leaves);
@@ -241,7 +184,7 @@ impl Store for RocksStore {
             if wanted.map(u64::to_be_bytes).as_ref().map(<[u8; 8]>::as_slice) != Some(key) {
                 break;
             }
-            leaves.push(read_leaf(value)?);
+            leaves.push(read_leaf(key, value)?);
             wanted = wanted.and_then(|index| index.checked_add(1));
             rows.next();
         }
@@ -261,6 +204,15 @@ impl Store for RocksStore {
     fn find(&self, identity: &Hash) -> Result<Option<LeafIndex>, StoreError> {
         let row = self.db.get_pinned_cf(self.family(Family::Identity), identity.as_bytes());
         row.map_err(failed)?.map(|value| read_index(&value)).transpose()
+    }
+
+    fn search(
+        &self,
+        key: &SearchKey,
+        from: LeafIndex,
+        limit: usize,
+    ) -> Result<Vec<LeafIndex>, StoreError> {
+        self.search_rows(key, from, limit)
     }
 
     fn note(&self) -> Result<Option<Vec<u8>>, StoreError> {
@@ -311,87 +263,19 @@ impl Store for RocksStore {
         })?;
         Ok(identities)
     }
-}
 
-/// Reads a finished batch back, before it is written.
-struct FinishedLeaves<'a> {
-    batch: &'a Batch,
-    leaves_id: u32,
-    seen: usize,
-    fault: Option<String>,
-}
-
-impl FinishedLeaves<'_> {
-    fn check(&mut self, key: &[u8], value: &[u8]) -> Result<(), String> {
-        let position = self.seen;
-        self.seen += 1;
-        let index = self.batch.first_index.get() + position as u64;
-        match value.split_first() {
-            Some((&NO_METADATA, body)) if key == index.to_be_bytes() => {
-                self.batch.check_leaf(position, body)
-            }
-            _ => Err(format!("the finished batch has a wrong row for leaf {index}")),
-        }
-    }
-}
-
-impl WriteBatchIteratorCf for FinishedLeaves<'_> {
-    fn put_cf(&mut self, family: u32, key: &[u8], value: &[u8]) {
-        if family == self.leaves_id && self.fault.is_none() {
-            self.fault = self.check(key, value).err();
-        }
-    }
-
-    fn delete_cf(&mut self, _: u32, _: &[u8]) {
-        self.fault = Some("the finished batch deletes a row".into());
-    }
-
-    fn merge_cf(&mut self, _: u32, _: &[u8], _: &[u8]) {
-        self.fault = Some("the finished batch merges a row".into());
-    }
-}
-
-/// The number by which batches name a family: the binding tells it only inside a batch.
-fn family_id(db: &DB, family: Family) -> u32 {
-    struct Id(Option<u32>);
-    impl WriteBatchIteratorCf for Id {
-        fn put_cf(&mut self, family: u32, _: &[u8], _: &[u8]) {
-            self.0 = Some(family);
-        }
-        fn delete_cf(&mut self, _: u32, _: &[u8]) {}
-        fn merge_cf(&mut self, _: u32, _: &[u8], _: &[u8]) {}
-    }
-    let cf = db.cf_handle(family.name()).expect("invariant: all families were opened");
-    let mut probe = WriteBatch::default();
-    probe.put_cf(cf, [], []);
-    let mut id = Id(None);
-    probe.iterate_cf(&mut id);
-    id.0.expect("invariant: the probe has one row")
-}
-
-fn open_db(path: &Path, options: &Options, shared: &RocksShared) -> Result<DB, OpenError> {
-    let families = settings::families(shared)?;
-    DB::open_cf_descriptors(options, path, families).map_err(|error| refusal(&error))
-}
-
-/// RocksDB tells most of these apart by their text only; a test sees each of them.
-fn refusal(error: &rocksdb::Error) -> OpenError {
-    let text = error.to_string();
-    let says = |phrases: &[&str]| phrases.iter().any(|phrase| text.contains(phrase));
-    match error.kind() {
-        ErrorKind::IOError if says(&["lock hold by", "While lock file"]) => OpenError::InUse(text),
-        ErrorKind::InvalidArgument if says(&["Column families not opened"]) => {
-            OpenError::WrongVersion { found: text, known: FORMAT_NAME.into() }
-        }
-        ErrorKind::Corruption
-            if says(&["no WAL files", "Missing WAL", "predecessor log number"]) =>
-        {
-            OpenError::LostTail(text)
-        }
-        // Damage in the tables or in the list of them; no other point in time would have less.
-        ErrorKind::Corruption if says(&["MANIFEST", ".sst", "CURRENT"]) => OpenError::Other(text),
-        ErrorKind::Corruption => OpenError::TornTail(text),
-        _ => OpenError::Other(text),
+    fn search_keys_after(
+        &self,
+        after: Option<(SearchKey, LeafIndex)>,
+        limit: usize,
+    ) -> Result<Vec<(SearchKey, LeafIndex)>, StoreError> {
+        let mut found = Vec::new();
+        let from = start(after.map(|(key, index)| search_row_key(&key, index)));
+        self.scan(Family::Keys, &from, limit, |key, value| {
+            found.push(read_search_row(key, value)?);
+            Ok(())
+        })?;
+        Ok(found)
     }
 }
 
@@ -406,51 +290,6 @@ fn sync_directory(path: Option<&Path>) -> io::Result<()> {
     File::open(path)?.sync_all()
 }
 
-/// The first possible key after `key`: all keys of a family have one length.
-fn start<K: AsRef<[u8]>>(key: Option<K>) -> Vec<u8> {
-    key.map_or_else(Vec::new, |key| [key.as_ref(), &[0]].concat())
-}
-
-fn tile_row_key(key: TileKey) -> [u8; 9] {
-    let mut row = [0; 9];
-    row[..8].copy_from_slice(&key.last_leaf.to_be_bytes());
-    row[8] = key.level;
-    row
-}
-
-fn read_tile_key(row: &[u8]) -> Result<TileKey, StoreError> {
-    let (last_leaf, level) = row.split_first_chunk().ok_or_else(|| corrupt("tile", row))?;
-    let [level] = *level else { return Err(corrupt("tile", row)) };
-    Ok(TileKey { last_leaf: u64::from_be_bytes(*last_leaf), level })
-}
-
-fn read_head(key: &[u8], value: &[u8]) -> Result<Head, StoreError> {
-    let head = Head::decode(value)
-        .map_err(|error| StoreError::Corrupt(format!("head {}: {error}", hex(key))))?;
-    if key != head.batch.to_be_bytes() {
-        return Err(StoreError::Corrupt(format!("head {} under {}", head.batch, hex(key))));
-    }
-    Ok(head)
-}
-
-fn read_leaf(value: &[u8]) -> Result<Leaf, StoreError> {
-    match value.split_first() {
-        Some((&NO_METADATA, body)) => {
-            Leaf::new(body.to_vec()).map_err(|error| StoreError::Corrupt(error.to_string()))
-        }
-        _ => Err(StoreError::Corrupt("a leaf with metadata that format 1 does not know".into())),
-    }
-}
-
-fn read_index(bytes: &[u8]) -> Result<LeafIndex, StoreError> {
-    let bytes = bytes.try_into().map_err(|_| corrupt("index", bytes))?;
-    Ok(LeafIndex::new(u64::from_be_bytes(bytes)))
-}
-
-fn corrupt(what: &str, bytes: &[u8]) -> StoreError {
-    StoreError::Corrupt(format!("{what} of {} bytes: {}", bytes.len(), hex(bytes)))
-}
-
 fn failed(error: rocksdb::Error) -> StoreError {
     match error.kind() {
         ErrorKind::Corruption => StoreError::Corrupt(error.to_string()),
@@ -458,15 +297,8 @@ fn failed(error: rocksdb::Error) -> StoreError {
     }
 }
 
-/// The first bytes in hexadecimal, for an error message.
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
-}
-
 /// Rows of the family `default`.
 const FORMAT_KEY: &[u8] = b"format";
 const NOTE_KEY: &[u8] = b"note";
 /// What the row `format` says; FORMAT.md describes it.
-const FORMAT_NAME: &str = "cairn store 1";
-/// First byte of a leaf's value: how many bytes of metadata stand before the body.
-const NO_METADATA: u8 = 0;
+const FORMAT_NAME: &str = "cairn store 2";

@@ -1,6 +1,6 @@
 //! A log whose key, state id, store or anchor is another's, or gone.
 
-use log_core::Hash;
+use log_core::{Hash, Origin};
 use log_server::log::directory::LogDirectory;
 use log_server::store::rocks::RocksShared;
 
@@ -50,9 +50,11 @@ fn a_key_or_a_state_id_of_another_log_keeps_the_log_shut() {
 /// The same key and origin once more, with a life of its own.
 fn newborn(scene: &Scene) -> PathBuf {
     let newborn = scene.dir.beside("newborn");
-    let birth = Birth { key_seed: VICTIM_SEED, state_id: [3; 16] };
+    let birth = Birth { keys: NewKeys::Ed25519(VICTIM_SEED), state_id: [3; 16] };
     let rocks = RocksShared::new(16 << 20).expect("RocksDB");
-    LogDirectory::new(&newborn, VICTIM).create(VICTIM_ORIGIN, &birth, &rocks).expect("a new log");
+    let origin = Origin::parse(VICTIM_ORIGIN).expect("an origin");
+    let directory = LogDirectory::new(&newborn, VICTIM);
+    directory.create(Personality::Raw, &origin, &birth, &rocks).expect("a new log");
     newborn.join("logs").join(VICTIM)
 }
 

@@ -20,7 +20,7 @@ use log_benches::corpus::Corpus;
 use log_benches::load::{Load, Pace, Until};
 use log_benches::process::Usage;
 use log_benches::server::{RAW_LOG, Server, check_disk};
-use log_server::init::DEFAULT_LOG;
+use log_server::init::REKOR_V2_LOG;
 use tokio::runtime::Runtime;
 
 use report::Report;
@@ -127,7 +127,7 @@ fn run(args: &Args) -> anyhow::Result<Report> {
     server.stop()?;
     say("recomputing the trees, compacting the stores");
     let fsck = server.fsck()?;
-    let disk = size::weigh(&data_dir, DEFAULT_LOG).context("weighing the store")?;
+    let disk = size::weigh(&data_dir, REKOR_V2_LOG).context("weighing the store")?;
     ensure!(disk.entries >= acknowledged, "{acknowledged} acknowledged, {} stored", disk.entries);
     let raw_disk = size::weigh(&data_dir, RAW_LOG).context("weighing the raw store")?;
     Ok(Report { rounds, raw, starts, fsck, disk, raw_disk, resident_bytes })

@@ -1,6 +1,7 @@
 //! Writes canonical bodies: sorted JSON without white space (RFC 8785). The members stand in the
 //! code in the order of their names.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use base64::Engine as _;
@@ -34,6 +35,18 @@ impl Body {
     pub(super) fn string(mut self, text: &str) -> Self {
         push_string(&mut self.0, text);
         self
+    }
+
+    /// An object of strings, in the order of RFC 8785: by the UTF-16 units of their names.
+    pub(super) fn map(mut self, members: &BTreeMap<String, String>) -> Self {
+        let mut members: Vec<_> = members.iter().collect();
+        members.sort_by_cached_key(|(name, _)| name.encode_utf16().collect::<Vec<_>>());
+        self.0.push('{');
+        for (position, (name, value)) in members.into_iter().enumerate() {
+            let comma = if position == 0 { "" } else { "," };
+            self = self.raw(comma).string(name).raw(":").string(value);
+        }
+        self.raw("}")
     }
 
     /// An object with a hash function and a digest.

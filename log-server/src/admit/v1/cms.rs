@@ -3,15 +3,6 @@
 //!
 //! Read here and not by a library, because sets in any order must be taken.
 
-use aws_lc_rs::digest::{Algorithm, SHA1_FOR_LEGACY_USE_ONLY, SHA256, SHA384, SHA512, digest};
-use aws_lc_rs::signature::{
-    ECDSA_P256_SHA1_ASN1, ECDSA_P256_SHA256_ASN1, ECDSA_P256_SHA384_ASN1, ECDSA_P256_SHA512_ASN1,
-    ECDSA_P384_SHA256_ASN1, ECDSA_P384_SHA384_ASN1, ECDSA_P384_SHA512_ASN1, ECDSA_P521_SHA1_ASN1,
-    ECDSA_P521_SHA256_ASN1, ECDSA_P521_SHA384_ASN1, ECDSA_P521_SHA512_ASN1,
-    RSA_PKCS1_2048_8192_SHA1_FOR_LEGACY_USE_ONLY, RSA_PKCS1_2048_8192_SHA256,
-    RSA_PKCS1_2048_8192_SHA384, RSA_PKCS1_2048_8192_SHA512, RSA_PSS_2048_8192_SHA256,
-    RSA_PSS_2048_8192_SHA384, RSA_PSS_2048_8192_SHA512, VerificationAlgorithm,
-};
 use der::asn1::{AnyRef, ObjectIdentifier};
 use der::referenced::OwnedToRef as _;
 use der::{Decode as _, Encode as _, Tag, Tagged as _};
@@ -19,49 +10,18 @@ use thiserror::Error;
 use x509_cert::Certificate;
 
 use super::super::key::{KeyKind, Use, VerifyingKey};
+use super::algorithm::{HashFunction, pss, verification};
 use super::asn1::{context_number, elements, inner_of, sequence};
 
 const ID_RSASSA_PSS: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.10");
 const MESSAGE_DIGEST: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.9.4");
 
 /// The hash functions by their identifiers.
-const HASHES: [(ObjectIdentifier, &Algorithm); 4] = [
-    (ObjectIdentifier::new_unwrap("1.3.14.3.2.26"), &SHA1_FOR_LEGACY_USE_ONLY),
-    (ObjectIdentifier::new_unwrap("2.16.840.1.101.3.4.2.1"), &SHA256),
-    (ObjectIdentifier::new_unwrap("2.16.840.1.101.3.4.2.2"), &SHA384),
-    (ObjectIdentifier::new_unwrap("2.16.840.1.101.3.4.2.3"), &SHA512),
-];
-
-/// How keys verify, for each hash function in the order of [`HASHES`].
-const P256: [Option<&dyn VerificationAlgorithm>; 4] = [
-    Some(&ECDSA_P256_SHA1_ASN1),
-    Some(&ECDSA_P256_SHA256_ASN1),
-    Some(&ECDSA_P256_SHA384_ASN1),
-    Some(&ECDSA_P256_SHA512_ASN1),
-];
-const P384: [Option<&dyn VerificationAlgorithm>; 4] = [
-    None,
-    Some(&ECDSA_P384_SHA256_ASN1),
-    Some(&ECDSA_P384_SHA384_ASN1),
-    Some(&ECDSA_P384_SHA512_ASN1),
-];
-const P521: [Option<&dyn VerificationAlgorithm>; 4] = [
-    Some(&ECDSA_P521_SHA1_ASN1),
-    Some(&ECDSA_P521_SHA256_ASN1),
-    Some(&ECDSA_P521_SHA384_ASN1),
-    Some(&ECDSA_P521_SHA512_ASN1),
-];
-const RSA: [Option<&dyn VerificationAlgorithm>; 4] = [
-    Some(&RSA_PKCS1_2048_8192_SHA1_FOR_LEGACY_USE_ONLY),
-    Some(&RSA_PKCS1_2048_8192_SHA256),
-    Some(&RSA_PKCS1_2048_8192_SHA384),
-    Some(&RSA_PKCS1_2048_8192_SHA512),
-];
-const RSA_PSS: [Option<&dyn VerificationAlgorithm>; 4] = [
-    None,
-    Some(&RSA_PSS_2048_8192_SHA256),
-    Some(&RSA_PSS_2048_8192_SHA384),
-    Some(&RSA_PSS_2048_8192_SHA512),
+const HASHES: [(ObjectIdentifier, HashFunction); 4] = [
+    (ObjectIdentifier::new_unwrap("1.3.14.3.2.26"), HashFunction::Sha1),
+    (ObjectIdentifier::new_unwrap("2.16.840.1.101.3.4.2.1"), HashFunction::Sha256),
+    (ObjectIdentifier::new_unwrap("2.16.840.1.101.3.4.2.2"), HashFunction::Sha384),
+    (ObjectIdentifier::new_unwrap("2.16.840.1.101.3.4.2.3"), HashFunction::Sha512),
 ];
 
 /// Why signed data does not hold.
@@ -96,11 +56,24 @@ pub enum CmsFault {
 /// [`CmsFault`] of the first signature that does not hold.
 pub(super) fn verify(signed_data: AnyRef<'_>) -> Result<(), CmsFault> {
     let parts = Parts::of(signed_data)?;
-    let content = parts.content.ok_or(CmsFault::NoContent)?;
-    if parts.signers.is_empty() {
-        return Err(CmsFault::Unsigned);
+    parts.verify(parts.content.ok_or(CmsFault::NoContent)?)
+}
+
+/// Signed data whose content is elsewhere, and all of its signatures verified over that.
+///
+/// # Errors
+/// [`CmsFault`] of the first signature that does not hold; also if there is content.
+pub(super) fn verify_detached(signed_data: AnyRef<'_>, content: &[u8]) -> Result<(), CmsFault> {
+    let parts = Parts::of(signed_data)?;
+    if parts.content.is_some() {
+        return Err(CmsFault::OtherContent);
     }
-    parts.signers.iter().try_for_each(|signer| signer.verify(content, &parts.certificates))
+    parts.verify(content)
+}
+
+/// The first of the certificates that come along.
+pub(super) fn first_certificate(signed_data: AnyRef<'_>) -> Result<Certificate, CmsFault> {
+    Parts::of(signed_data)?.certificates.into_iter().next().ok_or(CmsFault::NoCertificate)
 }
 
 struct Parts<'a> {
@@ -146,6 +119,13 @@ impl<'a> Parts<'a> {
             signers: signers.into_iter().map(Signer::of).collect::<Result<_, _>>()?,
         })
     }
+
+    fn verify(&self, content: &[u8]) -> Result<(), CmsFault> {
+        if self.signers.is_empty() {
+            return Err(CmsFault::Unsigned);
+        }
+        self.signers.iter().try_for_each(|signer| signer.verify(content, &self.certificates))
+    }
 }
 
 impl<'a> Signer<'a> {
@@ -173,9 +153,9 @@ impl<'a> Signer<'a> {
     }
 
     fn verify(&self, content: &[u8], certificates: &[Certificate]) -> Result<(), CmsFault> {
-        let hash = HASHES.iter().position(|(identifier, _)| *identifier == self.hash);
-        let hash = hash.ok_or(CmsFault::UnsupportedAlgorithm)?;
-        let content_digest = digest(HASHES[hash].1, content);
+        let hash = HASHES.iter().find(|(identifier, _)| *identifier == self.hash);
+        let (_, hash) = *hash.ok_or(CmsFault::UnsupportedAlgorithm)?;
+        let content_digest = hash.digest(content);
         let signed = match self.attributes {
             None => content.to_vec(),
             Some(attributes) => {
@@ -191,15 +171,12 @@ impl<'a> Signer<'a> {
         let certificate = certificate.ok_or(CmsFault::NoCertificate)?;
         let info = certificate.tbs_certificate().subject_public_key_info().owned_to_ref();
         let key = VerifyingKey::from_info(&info, Use::Sha256Message);
-        let table = match key.map_err(|_| CmsFault::UnsupportedAlgorithm)?.kind() {
-            KeyKind::EcdsaP256 => P256,
-            KeyKind::EcdsaP384 => P384,
-            KeyKind::EcdsaP521 => P521,
-            KeyKind::Rsa if self.algorithm == ID_RSASSA_PSS => RSA_PSS,
-            KeyKind::Rsa => RSA,
-            KeyKind::Ed25519 => return Err(CmsFault::UnsupportedAlgorithm),
+        let kind = key.map_err(|_| CmsFault::UnsupportedAlgorithm)?.kind();
+        let algorithm = match kind {
+            KeyKind::Rsa if self.algorithm == ID_RSASSA_PSS => pss(hash),
+            _ => verification(kind, hash),
         };
-        let algorithm = table[hash].ok_or(CmsFault::UnsupportedAlgorithm)?;
+        let algorithm = algorithm.ok_or(CmsFault::UnsupportedAlgorithm)?;
         let key = info.subject_public_key.raw_bytes();
         algorithm.verify_sig(key, &signed, self.signature).map_err(|_| CmsFault::Unverified)
     }

@@ -6,7 +6,10 @@
 
 use std::collections::HashSet;
 
+use log_core::hash::sha256;
+
 use super::json::{Json, JsonType};
+use super::pgp::PublicKeys;
 use super::refusal::Reason;
 use super::x509::KeyObject;
 
@@ -41,6 +44,12 @@ impl Keys {
     pub(super) fn push_key(&mut self, object: &KeyObject, form: Form) {
         self.push_fingerprint(&object.fingerprint(), form);
         self.keys.extend(object.subjects.iter().map(|subject| fold(subject)));
+    }
+
+    /// An OpenPGP key with the addresses in its names.
+    pub(super) fn push_pgp(&mut self, keys: &PublicKeys<'_>, form: Form) {
+        self.push_fingerprint(&sha256(&keys.canonical()).to_string(), form);
+        self.keys.extend(keys.emails().map(fold));
     }
 
     /// The digest of a public key.

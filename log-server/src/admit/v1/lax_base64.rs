@@ -25,7 +25,10 @@ const STANDARD_ENGINE: GeneralPurpose = engine(&STANDARD);
 const URL_ENGINE: GeneralPurpose = engine(&URL_SAFE);
 
 /// Decodes the standard alphabet.
-pub(super) fn decode(text: &[u8]) -> Result<Vec<u8>, BadBase64> {
+///
+/// # Errors
+/// Where the text stops being base64.
+pub fn decode(text: &[u8]) -> Result<Vec<u8>, BadBase64> {
     decode_with(&STANDARD_ENGINE, &without_line_ends(text))
 }
 

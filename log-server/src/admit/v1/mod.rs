@@ -21,6 +21,9 @@
 //! | certificates | read and checked by its library | read as for Rekor v2 |
 //! | chains whose first certificate is an authority's; SSH certificates; P-224 | taken | 400 |
 
+mod algorithm;
+mod alpine;
+mod artifact;
 mod asn1;
 mod body;
 mod cms;
@@ -28,14 +31,17 @@ mod cose;
 mod dsse;
 mod envelope;
 mod hashedrekord;
+mod helm;
 mod index;
 mod intoto_v001;
 mod intoto_v002;
+mod jar;
 pub mod json;
 mod kind;
 mod lax_base64;
 mod minisign;
 mod pem;
+mod pgp;
 mod proposed;
 mod refusal;
 mod rekord;
@@ -53,13 +59,17 @@ mod tests;
 use jiff::Timestamp;
 use log_core::Leaf;
 
+pub use alpine::ApkFault;
 pub use cms::CmsFault;
 pub use cose::CoseFault;
 pub use envelope::{EnvelopeFault, OpenFault};
+pub use helm::ProvenanceFault;
+pub use jar::JarFault;
 pub use kind::Kind;
-pub use lax_base64::BadBase64;
+pub use lax_base64::{BadBase64, decode as decode_base64};
 pub use minisign::MinisignFault;
-pub use refusal::{Reason, Refusal};
+pub use pgp::PgpFault;
+pub use refusal::{GoQuoted, Reason, Refusal};
 pub use rfc3161::TimestampFault;
 pub use schema::{Rule, Violation};
 pub use signature::SignatureFault;
@@ -166,7 +176,10 @@ fn check(
         (Kind::Dsse, _) => dsse::check(spec, purpose),
         (Kind::Intoto, V0_0_2) => intoto_v002::check(spec, purpose),
         (Kind::Intoto, _) => intoto_v001::check(spec, purpose),
-        (Kind::Rekord, _) => rekord::check(spec, purpose),
+        (Kind::Rekord, _) => rekord::check(spec, purpose, now),
+        (Kind::Alpine, _) => alpine::check(spec, purpose),
+        (Kind::Helm, _) => helm::check(spec, purpose, now),
+        (Kind::Jar, _) => jar::check(spec, purpose),
         (Kind::Rfc3161, _) => rfc3161::check(spec),
         (Kind::Cose, _) => cose::check(spec, purpose),
         (Kind::Tuf, _) => tuf::check(spec, now),

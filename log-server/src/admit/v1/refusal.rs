@@ -6,12 +6,16 @@ use std::fmt;
 use log_core::leaf::LEAF_BYTES_MAX;
 use thiserror::Error;
 
+use super::alpine::ApkFault;
 use super::cose::CoseFault;
 use super::envelope::EnvelopeFault;
+use super::helm::ProvenanceFault;
 use super::index::KEYS_MAX;
+use super::jar::JarFault;
 use super::json::JsonError;
 use super::lax_base64::BadBase64;
 use super::minisign::MinisignFault;
+use super::pgp::PgpFault;
 use super::rfc3161::TimestampFault;
 use super::schema::Violation;
 use super::signature::SignatureFault;
@@ -180,9 +184,18 @@ pub enum Reason {
     /// The metadata or its root does not hold.
     #[error(transparent)]
     Tuf(#[from] TufFault),
-    /// A format of keys and signatures that nothing here can read.
-    #[error("the PKI format {0} is not supported by this server")]
-    FormatUnreadable(&'static str),
+    /// The OpenPGP key or signature does not hold.
+    #[error(transparent)]
+    Pgp(#[from] PgpFault),
+    /// The Alpine package does not hold.
+    #[error(transparent)]
+    Apk(#[from] ApkFault),
+    /// The Java archive does not hold.
+    #[error(transparent)]
+    Jar(#[from] JarFault),
+    /// The provenance file does not hold.
+    #[error(transparent)]
+    Provenance(#[from] ProvenanceFault),
     /// The envelope does not hold.
     #[error(transparent)]
     Envelope(#[from] EnvelopeFault),
@@ -223,7 +236,7 @@ impl fmt::Display for Lines<'_> {
 }
 
 /// A text in double quotes with the escapes of the reference server's language.
-struct GoQuoted<'a>(&'a str);
+pub struct GoQuoted<'a>(pub &'a str);
 
 impl fmt::Display for GoQuoted<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

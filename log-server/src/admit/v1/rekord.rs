@@ -1,5 +1,6 @@
 //! `rekord` 0.0.1: a signature over an artefact that is sent along and not kept.
 
+use jiff::Timestamp;
 use log_core::hash::sha256;
 
 use super::super::key::Use;
@@ -7,6 +8,7 @@ use super::body::Body;
 use super::index::{Form, Keys};
 use super::json::Json;
 use super::minisign::{MinisignKey, MinisignSignature};
+use super::pgp::{DetachedSignature, PublicKeys, key_packets};
 use super::refusal::Reason;
 use super::schema::{HashMember, SHA256_ONLY, Violation, Violations, bytes, one_of, required};
 use super::signature::Message;
@@ -37,7 +39,7 @@ struct Data {
     content: Vec<u8>,
 }
 
-pub(super) fn check(spec: Json<'_>, purpose: Purpose) -> Result<Entry, Reason> {
+pub(super) fn check(spec: Json<'_>, purpose: Purpose, now: Timestamp) -> Result<Entry, Reason> {
     let members = Members::of(spec)?;
     members.validate()?;
     let (Some(signature), Some(data)) = (members.signature, members.data) else {
@@ -59,7 +61,8 @@ pub(super) fn check(spec: Json<'_>, purpose: Purpose) -> Result<Entry, Reason> {
         return Err(Reason::HashMismatch { computed, given });
     }
     let format = signature.format.unwrap_or_default();
-    verify(&format, &content, &public_key, &data.content)?.entry(&format, &computed)
+    let verified = verify(&format, &content, &public_key, &data.content, now)?;
+    verified.entry(&format, &computed)
 }
 
 /// What is logged of a signature and its key.
@@ -74,6 +77,7 @@ fn verify(
     signature: &[u8],
     public_key: &[u8],
     message: &[u8],
+    now: Timestamp,
 ) -> Result<Verified, Reason> {
     let mut keys = Keys::default();
     let (signature, key) = match format {
@@ -97,9 +101,16 @@ fn verify(
             signature.verify(message, &key)?;
             (signature.canonical(), key.canonical())
         }
-        _ => return Err(Reason::FormatUnreadable("pgp")),
+        _ => {
+            let signature = DetachedSignature::parse(signature)?;
+            let packets = key_packets(public_key)?;
+            let key = PublicKeys::parse(&packets)?;
+            signature.verify(message, &key, now.as_second())?;
+            keys.push_pgp(&key, Form::Bare);
+            (signature.canonical(), key.canonical())
+        }
     };
-    if format != "x509" {
+    if matches!(format, "ssh" | "minisign") {
         keys.push_fingerprint(&sha256(&key).to_string(), Form::Bare);
     }
     Ok(Verified { signature, key, keys })

@@ -5,6 +5,7 @@ use log_core::hash::sha256;
 
 use super::index::fold;
 use super::minisign::MinisignKey;
+use super::pgp::{PublicKeys, key_packets};
 use super::ssh::SshKey;
 use super::tuf::canonical_root;
 use super::x509::KeyObject;
@@ -14,6 +15,8 @@ use super::x509::KeyObject;
 pub enum KeyFormat {
     /// A key file of minisign or signify.
     Minisign,
+    /// An OpenPGP key, armoured or not.
+    Pgp,
     /// A line as in `authorized_keys`.
     Ssh,
     /// The root metadata of The Update Framework.
@@ -27,6 +30,7 @@ impl KeyFormat {
     pub fn from_name(name: &str) -> Option<Self> {
         match name {
             "minisign" => Some(Self::Minisign),
+            "pgp" => Some(Self::Pgp),
             "ssh" => Some(Self::Ssh),
             "tuf" => Some(Self::Tuf),
             "x509" => Some(Self::X509),
@@ -68,6 +72,7 @@ pub fn subject_key(subject: &str) -> String {
 pub fn public_key_key(format: KeyFormat, content: &[u8], now: Timestamp) -> Option<String> {
     let canonical = match format {
         KeyFormat::Minisign => MinisignKey::parse(content).ok()?.canonical(),
+        KeyFormat::Pgp => PublicKeys::parse(&key_packets(content).ok()?).ok()?.canonical(),
         KeyFormat::Ssh => SshKey::parse(content).ok()?.canonical(),
         KeyFormat::Tuf => canonical_root(content, now)?,
         KeyFormat::X509 => {
@@ -103,7 +108,9 @@ mod tests {
 
     #[test]
     fn what_is_no_key_has_no_search_key() {
-        for format in [KeyFormat::Minisign, KeyFormat::Ssh, KeyFormat::Tuf, KeyFormat::X509] {
+        let formats =
+            [KeyFormat::Minisign, KeyFormat::Pgp, KeyFormat::Ssh, KeyFormat::Tuf, KeyFormat::X509];
+        for format in formats {
             for content in [&b""[..], b"x", b"-----BEGIN PUBLIC KEY-----\n-----END PUBLIC KEY-----"]
             {
                 assert_eq!(

@@ -28,11 +28,14 @@ use serde_json::Value;
 use super::{Admitted, Kind, Reason, Refusal, Rules, create_entry};
 
 /// The kinds whose entries can be read.
-const READABLE: [Kind; 7] = [
+const READABLE: [Kind; 10] = [
+    Kind::Alpine,
     Kind::Cose,
     Kind::Dsse,
     Kind::HashedRekord,
+    Kind::Helm,
     Kind::Intoto,
+    Kind::Jar,
     Kind::Rekord,
     Kind::Rfc3161,
     Kind::Tuf,

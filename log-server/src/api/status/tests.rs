@@ -13,9 +13,8 @@ use tempfile::TempDir;
 use super::*;
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::init::{DEFAULT_LOG, init};
+use crate::init::{DefaultLogs, REKOR_V2_LOG, init};
 use crate::log::Surroundings;
-use crate::log::directory::Birth;
 use crate::metrics::Metrics;
 use crate::store::rocks::RocksShared;
 
@@ -45,7 +44,8 @@ impl Made {
 
     fn without_witnesses() -> Self {
         let made = Self(tempfile::tempdir().expect("a directory"));
-        init(&made.path(), "log.example", Birth::random(), jiff::Timestamp::now()).expect("a log");
+        let logs = DefaultLogs::random().expect("randomness");
+        init(&made.path(), "log.example", logs, jiff::Timestamp::now()).expect("logs");
         made
     }
 
@@ -83,7 +83,7 @@ fn ready_row_when(engine: &Engine, is_so: impl Fn(&Value) -> bool) -> (u16, Valu
     let deadline = Instant::now() + Duration::from_secs(60);
     loop {
         let (status, mut all) = body(ready(engine));
-        let row = all["logs"][0].take();
+        let row = all["logs"][1].take();
         if is_so(&row) {
             return (status, row);
         }
@@ -96,7 +96,7 @@ fn ready_row_when(engine: &Engine, is_so: impl Fn(&Value) -> bool) -> (u16, Valu
 fn a_log_without_witnesses_says_nothing_of_them() {
     let engine = Made::without_witnesses().open(&[], &[]);
     for (status, all) in [body(ready(&engine)), body(logs(&engine))] {
-        let row = &all["logs"][0];
+        let row = &all["logs"][1];
         assert_eq!((status, row["state"].as_str()), (200, Some("open")), "{row:#}");
         assert_eq!(row["size"], 0);
         assert!(row.get("witnessing").is_none() && row.get("reason").is_none(), "{row:#}");
@@ -128,22 +128,22 @@ fn a_log_that_asks_is_not_ready_and_names_who_is_missing() {
     assert!(first.get("cosignedAgeS").is_none(), "{first:#}");
 
     // Nobody looks at what an entry says before it could get in.
-    let hosted = engine.logs().first().expect("one log");
+    let hosted = engine.log(REKOR_V2_LOG).expect("a log");
     let refused = crate::api::rekor_v2::post(hosted, Bytes::from_static(b"no JSON"));
     let Some(Err(refused)) = refused.now_or_never() else { panic!("refused, without a wait") };
     assert_eq!(refused.into_response().status(), 503);
 
     // The public list says that the log does not serve, and no more of its witnesses.
     let (status, all) = body(logs(&engine));
-    assert_eq!((status, all["logs"][0]["state"].as_str()), (200, Some("asking")));
-    assert!(all["logs"][0].get("witnessing").is_none());
+    assert_eq!((status, all["logs"][1]["state"].as_str()), (200, Some("asking")));
+    assert!(all["logs"][1].get("witnessing").is_none());
     engine.stop();
 }
 
 #[test]
 fn exceptions_of_one_start_are_shown() {
     let made = Made::with_witnesses("");
-    let (unchecked, excluded) = ([DEFAULT_LOG.to_owned()], [format!("{DEFAULT_LOG}/w3")]);
+    let (unchecked, excluded) = ([REKOR_V2_LOG.to_owned()], [format!("{REKOR_V2_LOG}/w3")]);
     let engine = made.open(&unchecked, &excluded);
     let says = |row: &Value, at: usize, state| row["witnessing"]["witnesses"][at]["state"] == state;
     let (status, row) = ready_row_when(&engine, |row| {
@@ -158,7 +158,7 @@ fn exceptions_of_one_start_are_shown() {
 #[test]
 fn a_log_that_publishes_without_its_quorum_is_degraded() {
     let made = Made::with_witnesses("on_missing_quorum = \"publish\"\n");
-    let unchecked = [DEFAULT_LOG.to_owned()];
+    let unchecked = [REKOR_V2_LOG.to_owned()];
     let engine = made.open(&unchecked, &[]);
     let (status, row) =
         ready_row_when(&engine, |row| row["state"] == "degraded" && row["size"] == 0);

@@ -6,7 +6,7 @@ use log_core::integrate::integrate;
 
 use super::super::commit::commit;
 use super::*;
-use crate::store::{Batch, TileKey};
+use crate::store::{Batch, SearchKey, StoredLeaf, TileKey};
 
 /// A store in which one row reads otherwise than it was written.
 struct Wrong {
@@ -31,12 +31,12 @@ impl Store for Wrong {
         Ok(Some(self.head.map_or_else(|| self.rows.head(), |head| Ok(Some(head)))?.unwrap()))
     }
 
-    fn leaves(&self, first: LeafIndex, count: usize) -> Result<Vec<Leaf>, StoreError> {
-        let mut leaves = self.rows.leaves(first, count)?;
+    fn stored_leaves(&self, first: LeafIndex, count: usize) -> Result<Vec<StoredLeaf>, StoreError> {
+        let mut leaves = self.rows.stored_leaves(first, count)?;
         if let Some((index, wrong)) = &self.leaf {
             let at = index.checked_sub(first.get()).and_then(|at| usize::try_from(at).ok());
             if let Some(leaf) = at.and_then(|at| leaves.get_mut(at)) {
-                *leaf = wrong.clone();
+                *leaf = wrong.clone().into();
             }
         }
         Ok(leaves)
@@ -88,6 +88,23 @@ impl Store for Wrong {
     ) -> Result<Vec<(Hash, LeafIndex)>, StoreError> {
         self.rows.identities_after(after, limit)
     }
+
+    fn search(
+        &self,
+        key: &SearchKey,
+        from: LeafIndex,
+        limit: usize,
+    ) -> Result<Vec<LeafIndex>, StoreError> {
+        self.rows.search(key, from, limit)
+    }
+
+    fn search_keys_after(
+        &self,
+        after: Option<(SearchKey, LeafIndex)>,
+        limit: usize,
+    ) -> Result<Vec<(SearchKey, LeafIndex)>, StoreError> {
+        self.rows.search_keys_after(after, limit)
+    }
 }
 
 /// A log that grew to each of these sizes in one commit.
@@ -99,13 +116,13 @@ fn grown(sizes: &[u64]) -> Disk {
         let waiting: Vec<Waiting> = leaves
             .map(|leaf| {
                 let identity = leaf.hash();
-                Waiting::new(leaf, identity).0
+                Waiting::new(leaf.into(), identity).0
             })
             .collect();
         let hashes: Vec<Hash> = waiting.iter().map(|one| one.identity).collect();
         let (new, integrated): (Vec<_>, _) =
             (waiting.iter().collect(), integrate(&found.edge, &hashes));
-        let grown = commit(disk.rows.as_ref(), &found.head, &new, integrated, 0).unwrap();
+        let grown = commit(disk.rows.as_ref(), &found.head, &new, integrated, untimed()).unwrap();
         disk.anchor().write(&grown.head).unwrap();
     }
     disk

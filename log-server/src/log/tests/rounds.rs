@@ -7,7 +7,7 @@ use log_core::integrate::integrate;
 use log_core::note::SignedNote;
 
 use super::super::commit::commit;
-use super::super::cosigner::{Cosigner, REFRESH_INTERVAL};
+use super::super::cosigner::{BUSY_ENTRIES_MIN, BUSY_SPACING, Cosigner, REFRESH_INTERVAL};
 use super::super::round::EndOnPanic;
 use super::super::start::Past;
 use super::stub::{Mood, Stub};
@@ -32,6 +32,7 @@ fn cosigner(disk: &Disk, settings: &WitnessSettings) -> Cosigner {
         space: parts.space,
         metrics: Metrics::new().of_log("tested"),
         surroundings: disk.surroundings(Arc::default()),
+        time: None,
     });
     let (signer, evidence) = (parts.signer, parts.evidence);
     past.cosigner(shared, mailbox, signer, settings.clone(), evidence).unwrap().0
@@ -41,10 +42,10 @@ fn cosigner(disk: &Disk, settings: &WitnessSettings) -> Cosigner {
 fn commit_one(cosigner: &Cosigner, text: &str) {
     let (leaf, before) = (leaf(text), cosigner.mailbox.newest());
     let identity = leaf.hash();
-    let (waiting, _ticket) = Waiting::new(leaf, identity);
+    let (waiting, _ticket) = Waiting::new(leaf.into(), identity);
     let integrated = integrate(&before.edge, &[identity]);
     let store = cosigner.shared.store.as_ref();
-    let committed = commit(store, &before.head, &[&waiting], integrated, 0).unwrap();
+    let committed = commit(store, &before.head, &[&waiting], integrated, untimed()).unwrap();
     let nobody = std::iter::empty();
     cosigner.mailbox.deliver(Some(committed), nobody, &cosigner.shared.published);
 }
@@ -200,7 +201,22 @@ async fn budgets_pace_the_rounds() {
     cosigner.round().await.unwrap();
     let due = Instant::now() + REFRESH_INTERVAL;
     assert!(cosigner.wants_round(due));
-    cosigner.pace(due);
+    cosigner.pace(due, TreeSize::new(0));
     assert!(!cosigner.wants_round(due + Duration::from_millis(499)));
     assert!(cosigner.wants_round(due + Duration::from_millis(500)));
+}
+
+#[tokio::test]
+async fn a_busy_log_gathers_entries_for_its_next_round_and_others_do_not_wait() {
+    let disk = Disk::new();
+    let stubs = three(&disk);
+    let mut cosigner = cosigner(&disk, &two_of(&stubs));
+    cosigner.round().await.unwrap();
+    let due = Instant::now() + REFRESH_INTERVAL;
+    cosigner.pace(due, TreeSize::new(BUSY_ENTRIES_MIN - 1));
+    assert!(cosigner.wants_round(due) && !cosigner.gathers(due));
+    cosigner.pace(due, TreeSize::new(BUSY_ENTRIES_MIN));
+    assert!(cosigner.gathers(due) && !cosigner.gathers(due + BUSY_SPACING));
+    // The log may stop meanwhile: whoever waits for an answer gets it in the last round.
+    assert!(cosigner.wants_round(due));
 }

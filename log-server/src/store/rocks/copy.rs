@@ -9,7 +9,8 @@ use std::path::Path;
 
 use super::settings::Recovery;
 use super::wal::{AlienRecord, alien_records};
-use super::{OpenError, RocksShared, RocksStore, sync_directory};
+use super::{RocksShared, RocksStore, sync_directory};
+use crate::store::OpenError;
 
 impl RocksStore {
     /// Copies the store at `path` to `copy`, which must not exist, and opens the copy at the last

@@ -4,10 +4,10 @@ use std::thread::available_parallelism;
 
 use rocksdb::{
     BlockBasedIndexType, BlockBasedOptions, Cache, ColumnFamilyDescriptor, DBCompressionType,
-    DBRecoveryMode, Env, LogLevel, Options, WriteBufferManager,
+    DBRecoveryMode, Env, LogLevel, Options, SliceTransform, WriteBufferManager,
 };
 
-use crate::store::OpenError;
+use crate::store::{OpenError, SearchKey};
 
 /// What all stores of a process share: memory for blocks and write buffers, and threads.
 pub struct RocksShared {
@@ -58,12 +58,13 @@ pub(super) enum Family {
     Leaves,
     Tiles,
     Identity,
+    Keys,
     Heads,
 }
 
 impl Family {
-    pub(super) const ALL: [Self; 5] =
-        [Self::Default, Self::Leaves, Self::Tiles, Self::Identity, Self::Heads];
+    pub(super) const ALL: [Self; 6] =
+        [Self::Default, Self::Leaves, Self::Tiles, Self::Identity, Self::Keys, Self::Heads];
 
     pub(super) fn name(self) -> &'static str {
         match self {
@@ -71,6 +72,7 @@ impl Family {
             Self::Leaves => "leaves",
             Self::Tiles => "tiles",
             Self::Identity => "identity",
+            Self::Keys => "keys",
             Self::Heads => "heads",
         }
     }
@@ -114,18 +116,22 @@ pub(super) fn families(shared: &RocksShared) -> Result<Vec<ColumnFamilyDescripto
     Family::ALL.into_iter().map(describe).collect()
 }
 
-fn family_options(family: Family, shared: &RocksShared) -> Result<Options, OpenError> {
+/// The options of one family.
+pub(super) fn family_options(family: Family, shared: &RocksShared) -> Result<Options, OpenError> {
     let mut options = parsed(FAMILY_STRING)?;
     // Rows are for ever and arrive in order: nothing is gained by rewriting them by age.
     options.set_ttl(0);
     options.set_periodic_compaction_seconds(0);
     options.set_write_buffer_size(match family {
         Family::Leaves => 32 << 20,
+        // Several rows an entry at random places: fewer and larger tables to merge.
+        Family::Keys => 16 << 20,
         Family::Tiles | Family::Identity => 8 << 20,
         Family::Heads | Family::Default => 1 << 20,
     });
     options.set_compression_type(match family {
-        Family::Leaves | Family::Heads => DBCompressionType::Lz4,
+        // A search row is a digest, which does not compress, and the zeros of a small index.
+        Family::Leaves | Family::Heads | Family::Keys => DBCompressionType::Lz4,
         // Hashes do not compress.
         Family::Tiles | Family::Identity | Family::Default => DBCompressionType::None,
     });
@@ -143,18 +149,30 @@ fn family_options(family: Family, shared: &RocksShared) -> Result<Options, OpenE
         // A tile is a block of its own.
         Family::Tiles => table.set_block_size(8 << 10),
         Family::Identity => {
-            // Most look-ups are for something new: the filter answers those without a read. It is
-            // cut into blocks, so that a filter larger than the cache still works.
-            table.set_bloom_filter(10.0, false);
-            table.set_optimize_filters_for_memory(true);
-            table.set_partition_filters(true);
-            table.set_index_type(BlockBasedIndexType::TwoLevelIndexSearch);
-            table.set_pin_top_level_index_and_filter(true);
+            // Most look-ups are for something new: the filter answers those without a read.
+            partition_filter(&mut table);
+        }
+        Family::Keys => {
+            // A search asks for all rows of one key: the filter holds the keys without the leaves
+            // and answers those that nothing has without a read.
+            options.set_prefix_extractor(SliceTransform::create_fixed_prefix(SearchKey::LEN));
+            table.set_whole_key_filtering(false);
+            table.set_block_size(8 << 10);
+            partition_filter(&mut table);
         }
         Family::Heads | Family::Default => {}
     }
     options.set_block_based_table_factory(&table);
     Ok(options)
+}
+
+/// A filter that is cut into blocks, so that one larger than the cache still works.
+fn partition_filter(table: &mut BlockBasedOptions) {
+    table.set_bloom_filter(10.0, false);
+    table.set_optimize_filters_for_memory(true);
+    table.set_partition_filters(true);
+    table.set_index_type(BlockBasedIndexType::TwoLevelIndexSearch);
+    table.set_pin_top_level_index_and_filter(true);
 }
 
 /// Options that the binding can set by their names only.

@@ -40,12 +40,11 @@ fn body(vector: &Value) -> String {
     }
 }
 
-/// Whether entries of the request's kind and format can be read.
+/// Whether entries of the request's kind can be read.
 fn is_readable(vector: &Value) -> bool {
     let request: Value = serde_json::from_str(&body(vector)).unwrap_or_default();
     let kind = request["kind"].as_str().and_then(Kind::from_name);
-    let is_pgp = request["spec"]["signature"]["format"] == "pgp";
-    kind.is_none_or(|kind| READABLE.contains(&kind)) && !is_pgp
+    kind.is_none_or(|kind| READABLE.contains(&kind))
 }
 
 fn admit(vector: &Value) -> Admitted {

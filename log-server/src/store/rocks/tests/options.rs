@@ -78,10 +78,30 @@ const WANTED: &[Section] = &[
     ("CFOptions \"leaves\"", ORDERED),
     ("CFOptions \"tiles\"", ORDERED),
     ("CFOptions \"identity\"", ORDERED),
+    ("CFOptions \"keys\"", ORDERED),
     ("CFOptions \"heads\"", ORDERED),
     ("CFOptions \"leaves\"", &[("compression", "kLZ4Compression")]),
     ("CFOptions \"tiles\"", &[("compression", "kNoCompression")]),
     ("CFOptions \"identity\"", &[("compression", "kNoCompression")]),
+    (
+        "CFOptions \"keys\"",
+        &[
+            ("compression", "kLZ4Compression"),
+            ("write_buffer_size", "16777216"),
+            ("prefix_extractor", "rocksdb.FixedPrefix.16"),
+        ],
+    ),
+    (
+        "TableOptions/BlockBasedTable \"keys\"",
+        &[
+            ("block_size", "8192"),
+            ("partition_filters", "true"),
+            ("index_type", "kTwoLevelIndexSearch"),
+            ("cache_index_and_filter_blocks", "true"),
+            ("whole_key_filtering", "false"),
+            ("filter_policy", "bloomfilter"),
+        ],
+    ),
     (
         "TableOptions/BlockBasedTable \"leaves\"",
         &[("block_size", "32768"), ("block_restart_interval", "128")],
