@@ -6,6 +6,7 @@ mod faults;
 mod panel;
 mod record;
 mod recovery;
+mod rekor_v1;
 mod rounds;
 mod stub;
 mod witnesses;
@@ -38,6 +39,8 @@ struct Disk {
     rows: Arc<MemoryStore>,
     dir: TempDir,
     clock_ms: Arc<AtomicU64>,
+    personality: Personality,
+    origin: Origin,
 }
 
 /// One process of a log, from its start to its end.
@@ -48,13 +51,19 @@ struct Process {
 }
 
 impl Disk {
-    /// A new log of size 0.
+    /// A new raw log of size 0.
     fn new() -> Self {
+        Self::of(Personality::Raw, ORIGIN, &NewKeys::Ed25519([7; 32]))
+    }
+
+    /// A new log of size 0.
+    fn of(personality: Personality, origin: &str, keys: &NewKeys) -> Self {
         let rows = Arc::new(MemoryStore::new());
         let dir = tempfile::tempdir().unwrap();
-        let disk = Self { rows, dir, clock_ms: Arc::new(AtomicU64::new(1_000_000)) };
-        let (origin, keys) = (Origin::parse(ORIGIN).unwrap(), NewKeys::Ed25519([7; 32]));
-        let signer = Signer::create(&disk.key_files(), Personality::Raw, &origin, &keys).unwrap();
+        let (clock_ms, origin) = (Arc::new(AtomicU64::new(1_000_000)), Origin::parse(origin));
+        let disk = Self { rows, dir, clock_ms, personality, origin: origin.unwrap() };
+        let files = disk.key_files();
+        let signer = Signer::create(&files, personality, &disk.origin, keys).unwrap();
         let log_id = signer.verifier_key().full_id_hash();
         let head = commit_genesis(disk.rows.as_ref(), log_id, [9; 16]).unwrap();
         Anchor::create(&disk.dir.path().join("anchor"), &head).unwrap();
@@ -67,8 +76,7 @@ impl Disk {
     }
 
     fn signer(&self) -> Signer {
-        let origin = Origin::parse(ORIGIN).unwrap();
-        Signer::load(&self.key_files(), Personality::Raw, &origin).unwrap()
+        Signer::load(&self.key_files(), self.personality, &self.origin).unwrap()
     }
 
     fn identity(&self) -> Identity {
@@ -116,8 +124,8 @@ impl Disk {
         let recovered = recover(store.as_ref(), &self.identity(), &anchor.newest()).unwrap();
         let settings = LogSettings {
             name: "tested".into(),
-            origin: Origin::parse(ORIGIN).unwrap(),
-            personality: Personality::Raw,
+            origin: self.origin.clone(),
+            personality: self.personality,
             pool_leaves_max: 4096,
             witnesses,
         };
@@ -165,8 +173,8 @@ impl Disk {
 
     /// The published head is signed by the log, and the tree in the store extends it.
     fn assert_signed(&self, published: &Published) -> TreeHead {
-        let (origin, key) = (Origin::parse(ORIGIN).unwrap(), self.signer().verifier_key());
-        let signed = SignedCheckpoint::open(published.note().as_bytes(), &origin, &key).unwrap();
+        let (note, key) = (published.note().as_bytes(), self.signer().verifier_key());
+        let signed = SignedCheckpoint::open(note, &self.origin, &key).unwrap();
         assert_eq!(signed.head(), *published.head());
         assert_eq!(self.head_of(signed.head().size), signed.head());
         signed.head()
@@ -322,7 +330,7 @@ async fn what_is_published_never_goes_back() {
 fn cosigned_genesis(disk: &Disk) -> Cosigned {
     let head = disk.rows.heads_after(None, 1).unwrap()[0];
     let empty = Committed { head, edge: log_core::RightEdge::empty() };
-    sign(empty, &Origin::parse(ORIGIN).unwrap(), &disk.signer()).alone()
+    sign(empty, &disk.origin, &disk.signer()).alone()
 }
 
 #[tokio::test]
