@@ -1,6 +1,6 @@
 //! The kinds of entries, by their names on the wire.
 
-/// A kind of entry. Not every kind that has a name here can be read yet.
+/// A kind of entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Kind {
     /// An Alpine package.

@@ -46,6 +46,7 @@ mod proposed;
 mod refusal;
 mod rekord;
 mod rfc3161;
+mod rpm;
 mod schema;
 pub mod search;
 mod signature;
@@ -71,6 +72,7 @@ pub use minisign::MinisignFault;
 pub use pgp::PgpFault;
 pub use refusal::{GoQuoted, Reason, Refusal};
 pub use rfc3161::TimestampFault;
+pub use rpm::RpmFault;
 pub use schema::{Rule, Violation};
 pub use signature::SignatureFault;
 pub use ssh::SshFault;
@@ -182,7 +184,7 @@ fn check(
         (Kind::Jar, _) => jar::check(spec, purpose),
         (Kind::Rfc3161, _) => rfc3161::check(spec),
         (Kind::Cose, _) => cose::check(spec, purpose),
+        (Kind::Rpm, _) => rpm::check(spec, purpose, now),
         (Kind::Tuf, _) => tuf::check(spec, now),
-        _ => Err(Reason::KindUnreadable(kind.name())),
     }
 }

@@ -30,7 +30,7 @@ const ARMOR_START: &[u8] = b"-----BEGIN PGP";
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum PgpFault {
     /// More text than any entry can hold, in whatever form.
-    #[error("unable to read PGP public key: longer than any entry")]
+    #[error("openpgp: invalid data: longer than any entry")]
     TooLong,
     /// Too short to be a key.
     #[error("unable to read PGP public key: EOF")]

@@ -17,6 +17,7 @@ use super::lax_base64::BadBase64;
 use super::minisign::MinisignFault;
 use super::pgp::PgpFault;
 use super::rfc3161::TimestampFault;
+use super::rpm::RpmFault;
 use super::schema::Violation;
 use super::signature::SignatureFault;
 use super::ssh::SshFault;
@@ -108,9 +109,6 @@ pub enum Reason {
     /// A kind that this log does not take.
     #[error("entry kind '{0}' is not enabled for submission on this server")]
     KindDisabled(&'static str),
-    /// A kind that nothing here can read.
-    #[error("could not unmarshal entry for kind '{0}'")]
-    KindUnreadable(&'static str),
     /// `spec` is no object.
     #[error("unsupported input type {0} for DecodeEntry")]
     SpecType(&'static str),
@@ -193,6 +191,9 @@ pub enum Reason {
     /// The Java archive does not hold.
     #[error(transparent)]
     Jar(#[from] JarFault),
+    /// The RPM package does not hold.
+    #[error(transparent)]
+    Rpm(#[from] RpmFault),
     /// The provenance file does not hold.
     #[error(transparent)]
     Provenance(#[from] ProvenanceFault),

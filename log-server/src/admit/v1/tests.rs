@@ -7,6 +7,8 @@ mod fixtures;
 mod hashedrekord;
 mod intoto;
 mod mutations;
+mod openpgp;
+mod pgp;
 mod rekord;
 mod requests;
 mod rfc3161;
@@ -26,20 +28,6 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::{Admitted, Kind, Reason, Refusal, Rules, create_entry};
-
-/// The kinds whose entries can be read.
-const READABLE: [Kind; 10] = [
-    Kind::Alpine,
-    Kind::Cose,
-    Kind::Dsse,
-    Kind::HashedRekord,
-    Kind::Helm,
-    Kind::Intoto,
-    Kind::Jar,
-    Kind::Rekord,
-    Kind::Rfc3161,
-    Kind::Tuf,
-];
 
 /// A change of a request: where, the new value or nothing, and the words of the refusal.
 type Change<'a> = (&'a str, Option<Value>, &'a str);

@@ -17,6 +17,9 @@ const DIGEST: &str = "-Digest";
 const DIGEST_OF_ALL: &str = "-Digest-Manifest";
 const DIGEST_OF_MAIN: &str = "-Digest-Manifest-Main-Attributes";
 
+/// Most digests of one thing: one for each hash function. Each costs a pass over the bytes.
+const DIGESTS_MAX: usize = 4;
+
 /// A manifest, or the file that is signed.
 pub(super) struct Manifest<'a> {
     bytes: &'a [u8],
@@ -147,7 +150,7 @@ impl<'a> Section<'a> {
             let digest = STANDARD.decode(value.trim()).map_err(|_| JarFault::Manifest)?;
             digests.push((hash, digest));
         }
-        Ok(digests)
+        if digests.len() > DIGESTS_MAX { Err(JarFault::Manifest) } else { Ok(digests) }
     }
 }
 

@@ -12,6 +12,7 @@ pub(super) mod tag {
     pub(in super::super) const SECRET_KEY: u8 = 5;
     pub(in super::super) const PUBLIC_KEY: u8 = 6;
     pub(in super::super) const SECRET_SUBKEY: u8 = 7;
+    pub(in super::super) const COMPRESSED: u8 = 8;
     pub(in super::super) const USER_ID: u8 = 13;
     pub(in super::super) const PUBLIC_SUBKEY: u8 = 14;
 }

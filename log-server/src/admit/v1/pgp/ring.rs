@@ -60,6 +60,9 @@ impl<'a> Ring<'a> {
         if packets.iter().any(|packet| matches!(packet.tag, tag::SECRET_KEY | tag::SECRET_SUBKEY)) {
             return Err(PgpFault::SecretKey);
         }
+        if packets.iter().any(|packet| packet.tag == tag::COMPRESSED) {
+            return Err(PgpFault::Unsupported("compressed packet"));
+        }
         let mut rest = packets.as_slice();
         let mut checks = Checks(CHECKED_SIGNATURES_MAX);
         let mut entities = Vec::new();
