@@ -194,11 +194,11 @@ async fn serve(data_dir: &Path, config: Config, metrics: Arc<Metrics>) -> anyhow
     let listener = server::bind(limits.listen).await?;
     let admin = server::bind(limits.admin).await?;
     let (clock, on_fatal) = (Clock::system(), Arc::new(end_process));
-    let surroundings = Surroundings { clock, on_fatal, shut: Arc::default() };
+    let surroundings = Surroundings { clock: clock.clone(), on_fatal, shut: Arc::default() };
     let rocks = RocksShared::new(config.server.memory_bytes)?;
     let engine = Engine::open(data_dir, &config, &rocks, &metrics, &surroundings)?;
     let engine = Arc::new(engine);
-    let api = Api::new(Arc::clone(&engine), limits.clone(), Arc::clone(&metrics)).await?;
+    let api = Api::new(Arc::clone(&engine), limits.clone(), Arc::clone(&metrics), clock).await?;
     tracing::info!(listen = %listener.local_addr()?, admin = %admin.local_addr()?, "serving");
     let watched = Arc::clone(&engine);
     let mut nothing_open = None;

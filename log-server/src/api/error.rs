@@ -46,6 +46,9 @@ pub enum ApiError {
     /// The body broke off.
     #[error("the request body cannot be read: {0}")]
     BodyBroken(String),
+    /// As many long bodies as fit memory are being read.
+    #[error("too many long request bodies are under way; try again later")]
+    TooManyLongBodies,
     /// As many requests as the server takes are under way.
     #[error("too many requests under way (requests_max = {0})")]
     TooManyRequests(usize),
@@ -79,6 +82,11 @@ pub enum ApiError {
 }
 
 impl ApiError {
+    /// The HTTP status.
+    pub(super) fn status(&self) -> StatusCode {
+        self.codes().0
+    }
+
     /// HTTP status and gRPC code.
     fn codes(&self) -> (StatusCode, Code) {
         match self {
@@ -95,7 +103,7 @@ impl ApiError {
             Self::Submit(SubmitError::Answer(AnswerError::BatchFailed(_))) | Self::Read(_) => {
                 (StatusCode::INTERNAL_SERVER_ERROR, Code::Unknown)
             }
-            Self::Submit(_) | Self::Shut(_) | Self::Unpublished => {
+            Self::Submit(_) | Self::Shut(_) | Self::Unpublished | Self::TooManyLongBodies => {
                 (StatusCode::SERVICE_UNAVAILABLE, Code::Unavailable)
             }
             Self::NotFound => (StatusCode::NOT_FOUND, Code::NotFound),
@@ -155,7 +163,7 @@ impl ApiError {
                 headers.insert(ALLOW, HeaderValue::from_static(allow));
             }
             // The rest of the body was not read, so the connection cannot be used again.
-            Self::BodyTooLarge(_) | Self::BodyTooSlow(_) => {
+            Self::BodyTooLarge(_) | Self::BodyTooSlow(_) | Self::TooManyLongBodies => {
                 headers.insert(CONNECTION, HeaderValue::from_static("close"));
             }
             _ => {}

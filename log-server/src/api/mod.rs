@@ -3,9 +3,11 @@
 //! `Api::answer` chooses the log by host name and path, reads the body under its limits, and
 //! hands over to the file of the protocol.
 
+mod body;
 mod error;
 mod grpc;
 mod raw;
+mod rekor_v1;
 mod rekor_v2;
 pub mod rekor_v2_json;
 mod route;
@@ -17,16 +19,15 @@ use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::Bytes;
 use futures_util::FutureExt;
-use http::header::{
-    ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_LENGTH, EXPECT, HOST, HeaderValue,
-};
+use http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, HOST, HeaderValue};
 use http::{HeaderMap, Method, Request, Response, StatusCode, Uri};
-use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use http_body_util::Full;
 use hyper::body::Incoming;
+use jiff::Timestamp;
 use tokio::sync::Semaphore;
 use tonic::body::Body;
 use tonic::service::Routes;
@@ -35,6 +36,9 @@ use tower_http::compression::CompressionLayer;
 
 pub use error::ApiError;
 
+use body::{LONG_BODIES_MAX, Limits};
+
+use crate::clock::Clock;
 use crate::config::ServerConfig;
 use crate::engine::{Engine, Face, Hosted};
 use crate::metrics::{Metrics, Raised};
@@ -44,9 +48,6 @@ use tiles::Compressible;
 /// How long caches may believe that something is not there.
 const CACHE_MISSING: &str = "public, max-age=1";
 
-/// Bytes of a refused body that are read and thrown away: four times the default limit.
-const DISCARDED_BYTES_MAX: usize = 16 * 1024 * 1024;
-
 /// The bytes before a gRPC message: a flag and its length.
 const GRPC_FRAME_HEADER_BYTES: usize = 5;
 
@@ -55,7 +56,10 @@ pub struct Api {
     engine: Arc<Engine>,
     limits: ServerConfig,
     metrics: Arc<Metrics>,
+    clock: Clock,
     free: Semaphore,
+    /// Permits for long bodies, of all requests together.
+    long_bodies: Arc<Semaphore>,
     grpc: Routes,
     /// Tells the requests of this run from those of others.
     run: u32,
@@ -71,11 +75,13 @@ impl Api {
         engine: Arc<Engine>,
         limits: ServerConfig,
         metrics: Arc<Metrics>,
+        clock: Clock,
     ) -> Result<Self, tonic_reflection::server::Error> {
         let free = Semaphore::new(limits.requests_max.min(Semaphore::MAX_PERMITS));
         let grpc = grpc::routes(limits.body_bytes_max).await?;
+        let long_bodies = Arc::new(Semaphore::new(LONG_BODIES_MAX));
         let (run, requests) = (rand::random(), AtomicU64::new(0));
-        Ok(Self { engine, limits, metrics, free, grpc, run, requests })
+        Ok(Self { engine, limits, metrics, clock, free, long_bodies, grpc, run, requests })
     }
 
     /// Answers one request. Whatever happens inside, the requester gets an answer.
@@ -92,7 +98,7 @@ impl Api {
         let reads = matches!(*request.method(), Method::GET | Method::HEAD);
         let answered = match self.free.try_acquire() {
             // A panic is a defect of ours; it must not reach the other requests of a connection.
-            Ok(_permit) => AssertUnwindSafe(self.route(route, request, peer))
+            Ok(_permit) => AssertUnwindSafe(self.route(route, request, peer, &id))
                 .catch_unwind()
                 .await
                 .unwrap_or(Err(ApiError::Internal)),
@@ -103,7 +109,7 @@ impl Api {
         if let Ok(id) = HeaderValue::from_str(&id) {
             headers.insert("x-request-id", id);
         }
-        if reads {
+        if reads || matches!(route, Route::RekorV1(_)) {
             headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
         }
         let (status, took) = (response.status().as_u16(), began.elapsed());
@@ -117,9 +123,11 @@ impl Api {
         route: Route<'_>,
         request: Request<Incoming>,
         peer: SocketAddr,
+        id: &str,
     ) -> Result<Response<Body>, ApiError> {
         match route {
             Route::Grpc => return self.call(request).await,
+            Route::RekorV1(endpoint) => Ok(rekor_v1::answer(self, endpoint, request, id).await),
             Route::CreateEntry => {
                 let hosted = self.face(&request)?;
                 let (_, body) = self.read_body(request, 0).await?;
@@ -152,6 +160,12 @@ impl Api {
         .map(|response| response.map(Body::new))
     }
 
+    /// The time of day.
+    fn now(&self) -> Timestamp {
+        let ms = i64::try_from(self.clock.now_ms()).unwrap_or(i64::MAX);
+        Timestamp::from_millisecond(ms).unwrap_or(Timestamp::MAX)
+    }
+
     /// The Rekor v2 log of the host that the client called.
     fn face<B>(&self, request: &Request<B>) -> Result<Arc<Hosted>, ApiError> {
         match self.engine.face(host(request.uri(), request.headers())) {
@@ -165,37 +179,20 @@ impl Api {
         self.engine.log(name).map(Arc::clone).ok_or(ApiError::NotFound)
     }
 
-    /// Reads a body to its end, within its length and its time. `framing_bytes` are allowed on top
-    /// of the length that is configured.
+    /// Reads a body. `framing_bytes` are allowed on top of the length that is configured.
     async fn read_body(
         &self,
         request: Request<Incoming>,
         framing_bytes: usize,
     ) -> Result<(HeaderMap, Bytes), ApiError> {
-        let (parts, mut body) = request.into_parts();
-        let bytes_max = self.limits.body_bytes_max.saturating_add(framing_bytes);
-        let deadline = Instant::now() + Duration::from_millis(self.limits.body_ms_max);
-        let too_large = ApiError::BodyTooLarge(self.limits.body_bytes_max);
-        // A length that is announced need not be read to be refused, least of all if asked first.
-        let announced = parts.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok());
-        let announced: Option<usize> = announced.and_then(|length| length.parse().ok());
-        if announced.is_some_and(|length| length > bytes_max) {
-            let sent_anyway = !parts.headers.contains_key(EXPECT);
-            if sent_anyway && announced.is_some_and(|length| length <= DISCARDED_BYTES_MAX) {
-                discard(body, deadline).await;
-            }
-            return Err(too_large);
-        }
-        let reading = Limited::new(&mut body, bytes_max).collect();
-        match tokio::time::timeout_at(deadline.into(), reading).await {
-            Ok(Ok(body)) => Ok((parts.headers, body.to_bytes())),
-            Ok(Err(error)) if error.is::<LengthLimitError>() => {
-                discard(body, deadline).await;
-                Err(too_large)
-            }
-            Ok(Err(error)) => Err(ApiError::BodyBroken(error.to_string())),
-            Err(_) => Err(ApiError::BodyTooSlow(self.limits.body_ms_max)),
-        }
+        let limits = Limits {
+            bytes_max: self.limits.body_bytes_max,
+            framing_bytes,
+            ms_max: self.limits.body_ms_max,
+            long: None,
+        };
+        let read = body::read(request, &limits).await?;
+        Ok((read.parts.headers, read.body))
     }
 
     /// Answers a gRPC call. A message of our own service is read here, under the same limits as a
@@ -238,21 +235,6 @@ impl Api {
     }
 }
 
-/// Reads what is left of a body that was refused. A connection that is closed while bytes wait to
-/// be read is reset, and a client that is still sending would never see why.
-async fn discard(mut body: Incoming, deadline: Instant) {
-    let reading = async {
-        let mut left = DISCARDED_BYTES_MAX;
-        while let Some(Ok(frame)) = body.frame().await {
-            let read = frame.data_ref().map_or(0, Bytes::len);
-            let Some(rest) = left.checked_sub(read) else { return };
-            left = rest;
-        }
-    };
-    // Whoever takes longer is cut off.
-    let _ = tokio::time::timeout_at(deadline.into(), reading).await;
-}
-
 /// A request's head without its body.
 fn head_of<B>(request: &Request<B>) -> Request<()> {
     let mut head = Request::new(());
@@ -282,6 +264,9 @@ fn host<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> &'a str {
 
 /// Turns an error into an answer, and into a line for the operator where it is ours.
 fn refuse(error: ApiError, route: Route<'_>, id: &str) -> Response<Body> {
+    if let Route::RekorV1(endpoint) = route {
+        return rekor_v1::refuse(error, endpoint, id).map(Body::new);
+    }
     let ours = error.is_ours();
     if ours {
         tracing::error!(request = id, route = route.name(), %error, "failed");

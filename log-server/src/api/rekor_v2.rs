@@ -14,7 +14,7 @@ use crate::log::Answer;
 
 /// Requests above this are decoded and checked off the threads that serve connections: hashing
 /// megabytes there would hold up every other request of the thread.
-const INLINE_BYTES_MAX: usize = 64 * 1024;
+pub(super) const INLINE_BYTES_MAX: usize = 64 * 1024;
 
 /// An entry that is in the log, and everything its answer consists of.
 pub(super) struct Created {

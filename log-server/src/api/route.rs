@@ -3,11 +3,15 @@
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, Method};
 
+use super::rekor_v1::Endpoint;
+
 /// Where a request goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Route<'p> {
     /// A gRPC call of any service.
     Grpc,
+    /// A path of Rekor v1.
+    RekorV1(Endpoint<'p>),
     /// `POST /api/v2/log/entries`.
     CreateEntry,
     /// `POST /logs/NAME/add`.
@@ -33,6 +37,9 @@ const READ: &str = "GET, HEAD";
 impl<'p> Route<'p> {
     /// Finds the route of a request.
     pub(super) fn of(method: &Method, path: &'p str, headers: &HeaderMap) -> Self {
+        if let Some(endpoint) = Endpoint::of(method, path, headers) {
+            return Self::RekorV1(endpoint);
+        }
         if is_grpc(method, headers) {
             return Self::Grpc;
         }
@@ -75,6 +82,7 @@ impl<'p> Route<'p> {
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Grpc => "grpc",
+            Self::RekorV1(endpoint) => endpoint.name(),
             Self::CreateEntry => "create-entry",
             Self::RawAdd(_) => "raw-add",
             Self::ReadFace(rest) | Self::ReadLog(_, rest) => read_name(rest),
@@ -137,7 +145,6 @@ mod tests {
             "*",
             "/api/v2",
             "/api/v2/",
-            "/api/v1/log/entries",
             "/logs/",
             "/logs/a",
             "/logs/a/",
@@ -152,6 +159,13 @@ mod tests {
         ] {
             assert_eq!(get(path), Route::Unknown, "{path}");
         }
+    }
+
+    #[test]
+    fn the_older_protocol_has_its_own_table() {
+        assert_eq!(get("/api/v1/log"), Route::RekorV1(Endpoint::LogInfo));
+        assert_eq!(get("/ping"), Route::RekorV1(Endpoint::Ping));
+        assert_eq!(get("/api/v1/nothing").name(), "unknown");
     }
 
     #[test]

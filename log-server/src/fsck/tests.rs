@@ -170,11 +170,11 @@ fn tiles_leaves_identities_and_root_are_compared() {
     assert_eq!(leaf, "leaf 2100 lies beyond the head's size 2100");
     let root = said(|rows| rows.heads[1].tree.root_hash = sha256(b"root"));
     assert!(root.starts_with("the leaves hash to"), "{root}");
-    let gone = said(|rows| drop(rows.identities.remove(&identity(5))));
+    let gone = said(|rows| assert!(rows.identities.remove(&identity(5)).is_some()));
     assert_eq!(gone, "the identity of leaf 5 leads to None");
-    let moved = said(|rows| drop(rows.identities.insert(identity(5), at(6))));
+    let moved = said(|rows| assert!(rows.identities.insert(identity(5), at(6)).is_some()));
     assert!(moved.starts_with("the identity of leaf 5 leads to Some"), "{moved}");
-    let invented = said(|rows| drop(rows.identities.insert(sha256(b"x"), at(6))));
+    let invented = said(|rows| assert!(rows.identities.insert(sha256(b"x"), at(6)).is_none()));
     assert!(invented.ends_with("belongs to no leaf"), "{invented}");
     let missing = said(|rows| drop(rows.leaves.pop()));
     assert!(missing.starts_with("missing in the store"), "{missing}");

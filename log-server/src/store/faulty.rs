@@ -250,6 +250,13 @@ mod tests {
         assert!(store.head().is_ok());
         store.fail(Operation::Tile, 1, Outcome::NotPersisted);
         assert!(store.tile(0, 0).is_err());
+        let key = SearchKey::of("word");
+        store.fail(Operation::Search, 1, Outcome::NotPersisted);
+        assert!(store.search(&key, LeafIndex::new(0), 1).is_err());
+        assert!(store.search(&key, LeafIndex::new(0), 1).is_ok());
+        store.fail(Operation::Leaves, 2, Outcome::NotPersisted);
+        assert!(store.leaves(LeafIndex::new(0), 0).is_ok());
+        assert!(store.stored_leaves(LeafIndex::new(0), 0).is_err());
         store.fail(Operation::Scan, 2, Outcome::NotPersisted);
         assert!(store.last_leaf().is_ok() && store.tiles_after(None, 1).is_err());
         store.fail(Operation::PutNote, 1, Outcome::NotPersisted);

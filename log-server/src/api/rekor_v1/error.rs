@@ -102,7 +102,7 @@ pub(in crate::api) enum Error {
     #[error("after is no entry of this log")]
     PageStart,
     /// More is found than one answer holds, or than one search may read.
-    #[error("{0}; ask for pages with limit and after")]
+    #[error("{0}")]
     TooMuchFound(String),
     /// Nothing has this path.
     #[error("path {0} was not found")]
