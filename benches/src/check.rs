@@ -1,15 +1,18 @@
 //! Checks an answer as a client would that trusts nothing but the log's key.
 
+mod log_entry;
+
 use anyhow::{Context, anyhow, ensure};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use log_core::{
-    Hash, InclusionProof, Leaf, LeafIndex, Origin, SignedCheckpoint, TlogProof, TreeHead, TreeSize,
-    VerifierKey,
+    Hash, InclusionProof, KeyName, Leaf, LeafIndex, Origin, SignedCheckpoint, TlogProof, TreeHead,
+    TreeSize, VerifierKey,
 };
 use serde_json::Value;
 
 /// What answers are checked against.
+#[derive(Debug, Clone)]
 pub struct Checker {
     key: VerifierKey,
     origin: Origin,
@@ -24,6 +27,15 @@ impl Checker {
         let key = VerifierKey::parse(verifier_key.trim())?;
         let origin = Origin::parse(key.name().as_str())?;
         Ok(Self { key, origin })
+    }
+
+    /// A Rekor v1 log by its host name and its ECDSA P-256 key in DER; every answer names the tree.
+    ///
+    /// # Errors
+    /// It is no such key, or no name.
+    pub fn rekor_v1(host: &str, spki_der: &[u8]) -> anyhow::Result<Self> {
+        let key = VerifierKey::ecdsa_p256(KeyName::parse(host)?, spki_der)?;
+        Ok(Self { key, origin: Origin::parse(host)? })
     }
 
     /// Opens a checkpoint that the log must have signed.
@@ -81,7 +93,7 @@ impl Checker {
 #[cfg(test)]
 mod tests {
     use log_core::checkpoint::Checkpoint;
-    use log_core::{KeyName, NoteSigner, SignedNote};
+    use log_core::{NoteSigner, SignedNote};
 
     use super::*;
 

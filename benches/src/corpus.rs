@@ -1,9 +1,11 @@
 //! Corpus: the distinct entries of a run, made before the clock starts.
 //!
-//! For Rekor v2 every entry is a digest of its own, really signed with an ECDSA P-256 key of its
+//! For Rekor every entry is a digest of its own, really signed with an ECDSA P-256 key of its
 //! own: the server has no key to remember, and the disk no repetition to compress. Only key and
 //! signature are kept, 138 bytes an entry, and the rest is written out when it is sent, so that a
 //! million entries fit in memory and a request costs the client less than a microsecond.
+
+mod rekor_v1;
 
 use std::io::Write;
 use std::thread::available_parallelism;
@@ -34,8 +36,19 @@ pub struct Corpus {
 }
 
 enum Kind {
-    RekorV2 { host: String, spki_start: Vec<u8>, signed: Vec<Signed> },
+    Rekor { protocol: Protocol, host: String, spki_start: Vec<u8>, signed: Vec<Signed> },
     Raw { host: String, log: String, leaf_bytes: usize, entries: usize },
+}
+
+/// What a corpus is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protocol {
+    /// `hashedrekord` 0.0.1 with a P-256 key.
+    RekorV1,
+    /// `hashedrekord` 0.0.2 with a P-256 key.
+    RekorV2,
+    /// Arbitrary leaves; the log answers with a proof only if asked to.
+    Raw,
 }
 
 /// What an entry was signed with, without an allocation of its own.
@@ -47,12 +60,24 @@ struct Signed {
 }
 
 impl Corpus {
-    /// Makes a key for each of `entries` digests and signs it, on all cores. It takes about 50
-    /// microseconds.
+    /// Entries for Rekor v2: makes a key for each digest and signs it, on all cores. It takes about
+    /// 50 microseconds.
     ///
     /// # Errors
     /// The system has no randomness.
     pub fn rekor_v2(host: &str, entries: usize) -> anyhow::Result<Self> {
+        Self::rekor(Protocol::RekorV2, host, entries)
+    }
+
+    /// The same for Rekor v1.
+    ///
+    /// # Errors
+    /// The system has no randomness.
+    pub fn rekor_v1(host: &str, entries: usize) -> anyhow::Result<Self> {
+        Self::rekor(Protocol::RekorV1, host, entries)
+    }
+
+    fn rekor(protocol: Protocol, host: &str, entries: usize) -> anyhow::Result<Self> {
         let seed = rand::random();
         let spki_start = spki_start()?;
         let mut signed = vec![Signed::EMPTY; entries];
@@ -68,7 +93,7 @@ impl Corpus {
                 part.join().map_err(|_| anyhow!("a thread that signs has panicked"))?
             })
         })?;
-        Ok(Self { seed, kind: Kind::RekorV2 { host: host.into(), spki_start, signed } })
+        Ok(Self { seed, kind: Kind::Rekor { protocol, host: host.into(), spki_start, signed } })
     }
 
     /// Entries of `leaf_bytes` arbitrary bytes for a raw log.
@@ -86,7 +111,7 @@ impl Corpus {
     /// How many entries there are.
     pub fn len(&self) -> usize {
         match &self.kind {
-            Kind::RekorV2 { signed, .. } => signed.len(),
+            Kind::Rekor { signed, .. } => signed.len(),
             Kind::Raw { entries, .. } => *entries,
         }
     }
@@ -96,9 +121,12 @@ impl Corpus {
         self.len() == 0
     }
 
-    /// Whether the entries are for a raw log, which answers with a proof only if asked to.
-    pub fn is_raw(&self) -> bool {
-        matches!(self.kind, Kind::Raw { .. })
+    /// What the entries are for.
+    pub fn protocol(&self) -> Protocol {
+        match &self.kind {
+            Kind::Rekor { protocol, .. } => *protocol,
+            Kind::Raw { .. } => Protocol::Raw,
+        }
     }
 
     /// Writes the request that submits entry `at` over what `out` held.
@@ -108,7 +136,12 @@ impl Corpus {
     pub fn write_request(&self, at: usize, wants_proof: bool, out: &mut Vec<u8>) {
         out.clear();
         match &self.kind {
-            Kind::RekorV2 { host, spki_start, signed } => {
+            Kind::Rekor { protocol: Protocol::RekorV1, host, spki_start, signed } => {
+                let entry = self.entry_v1(at, spki_start, &signed[at]);
+                push_head(out, "v1", host, entry.len());
+                out.extend_from_slice(&entry);
+            }
+            Kind::Rekor { host, spki_start, signed, .. } => {
                 self.write_rekor_v2(at, host, spki_start, &signed[at], out);
             }
             Kind::Raw { host, log, leaf_bytes, .. } => {
@@ -131,7 +164,10 @@ impl Corpus {
     /// There is no such entry.
     pub fn leaf(&self, at: usize) -> Leaf {
         let leaf = match &self.kind {
-            Kind::RekorV2 { spki_start, signed, .. } => {
+            Kind::Rekor { protocol: Protocol::RekorV1, spki_start, signed, .. } => {
+                Leaf::new(self.entry_v1(at, spki_start, &signed[at]))
+            }
+            Kind::Rekor { spki_start, signed, .. } => {
                 Entry::HashedRekord(self.entry(at, spki_start, &signed[at])).to_leaf()
             }
             Kind::Raw { leaf_bytes, .. } => {
@@ -155,6 +191,11 @@ impl Corpus {
         }
     }
 
+    fn entry_v1(&self, at: usize, spki_start: &[u8], signed: &Signed) -> Vec<u8> {
+        let digest = sha256(&message(&self.seed, at));
+        rekor_v1::entry(&digest, signed.signature(), &[spki_start, &signed.point].concat())
+    }
+
     fn write_rekor_v2(
         &self,
         at: usize,
@@ -176,13 +217,7 @@ impl Corpus {
         let end = br#""},"keyDetails":"PKIX_ECDSA_P256_SHA_256"}}}}"#;
         let lengths = parts.iter().map(|(name, value)| name.len() + base64_len(value.len()));
         let length = lengths.sum::<usize>() + end.len();
-        push_text(
-            out,
-            format_args!(
-                "POST /api/v2/log/entries HTTP/1.1\r\nhost: {host}\r\n\
-                 content-type: application/json\r\ncontent-length: {length}\r\n\r\n"
-            ),
-        );
+        push_head(out, "v2", host, length);
         for (name, value) in parts {
             out.extend_from_slice(name);
             push_base64(out, value);
@@ -244,6 +279,16 @@ fn message(seed: &[u8; 16], at: usize) -> [u8; 24] {
     message
 }
 
+fn push_head(out: &mut Vec<u8>, api: &str, host: &str, length: usize) {
+    push_text(
+        out,
+        format_args!(
+            "POST /api/{api}/log/entries HTTP/1.1\r\nhost: {host}\r\n\
+             content-type: application/json\r\ncontent-length: {length}\r\n\r\n"
+        ),
+    );
+}
+
 fn base64_len(bytes: usize) -> usize {
     bytes.div_ceil(3) * 4
 }
@@ -268,7 +313,7 @@ mod tests {
 
     use super::*;
 
-    fn body(request: &[u8]) -> &[u8] {
+    pub(super) fn body(request: &[u8]) -> &[u8] {
         let head = request.windows(4).position(|w| w == b"\r\n\r\n").unwrap() + 4;
         let text = std::str::from_utf8(&request[..head]).unwrap();
         let length = text.lines().find_map(|line| line.strip_prefix("content-length: ")).unwrap();
@@ -294,7 +339,7 @@ mod tests {
     #[test]
     fn each_entry_is_signed_over_its_digest_with_a_key_of_its_own() {
         let corpus = Corpus::rekor_v2("log.example", 3).unwrap();
-        let Kind::RekorV2 { signed, .. } = &corpus.kind else { panic!("rekor v2") };
+        let Kind::Rekor { signed, .. } = &corpus.kind else { panic!("rekor v2") };
         for (at, one) in signed.iter().enumerate() {
             let message = message(&corpus.seed, at);
             let key = UnparsedPublicKey::new(&ECDSA_P256_SHA256_ASN1, one.point);

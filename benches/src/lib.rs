@@ -1,8 +1,8 @@
 //! The load generator, and what a comparison needs beside it.
 //!
-//! Three programs use it: `cairn-load` drives any server, `cairn-bench` plays the whole comparison
-//! whose table is in README.md, `cairn-witness-bench` does that for witnesses. Nothing here is part
-//! of the product.
+//! Four programs use it: `cairn-load` drives any server, `cairn-bench` plays the whole comparison
+//! whose table is in README.md, `cairn-witness-bench` does that for witnesses, `cairn-v1-bench` for
+//! Rekor v1. Nothing here is part of the product.
 
 pub mod baseline;
 pub mod check;

@@ -17,7 +17,7 @@ use tokio::task::JoinSet;
 
 use crate::check::Checker;
 use crate::connection::Connection;
-use crate::corpus::Corpus;
+use crate::corpus::{Corpus, Protocol};
 use crate::latency::Latencies;
 
 /// How entries follow each other.
@@ -135,10 +135,10 @@ impl Load {
     pub fn check(&self, checker: &Checker, outcome: &Outcome) -> anyhow::Result<usize> {
         for Sample { at, answer } in &outcome.samples {
             let leaf = self.corpus.leaf(*at);
-            let checked = if self.corpus.is_raw() {
-                checker.tlog_proof(&leaf, answer)
-            } else {
-                checker.transparency_log_entry(&leaf, answer)
+            let checked = match self.corpus.protocol() {
+                Protocol::RekorV1 => checker.log_entry(&leaf, answer),
+                Protocol::RekorV2 => checker.transparency_log_entry(&leaf, answer),
+                Protocol::Raw => checker.tlog_proof(&leaf, answer),
             };
             checked.with_context(|| format!("the answer to entry {at}"))?;
         }

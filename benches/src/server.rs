@@ -7,6 +7,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use log_core::TreeHead;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::runtime::Runtime;
@@ -14,6 +16,8 @@ use tokio::runtime::Runtime;
 use crate::check::Checker;
 use crate::connection::get;
 
+/// Host name of the logs.
+const HOST: &str = "bench.example";
 /// Name of the raw log.
 pub const RAW_LOG: &str = "raw";
 /// A start that takes longer has failed.
@@ -39,7 +43,7 @@ impl Server {
     /// # Errors
     /// The directory is in use, or the program cannot be run.
     pub fn init(program: &Path, data_dir: &Path) -> anyhow::Result<(Self, String)> {
-        let vkey = make(program, data_dir, &["init", "--hostname", "bench.example"])?;
+        let vkey = make(program, data_dir, &["init", "--hostname", HOST])?;
         let server = Self {
             program: program.into(),
             data_dir: data_dir.into(),
@@ -82,6 +86,18 @@ impl Server {
     /// Checks what the Rekor v2 log says.
     pub fn checker(&self) -> &Checker {
         &self.checker
+    }
+
+    /// Checks what the Rekor v1 log says, by the key that it shows.
+    ///
+    /// # Errors
+    /// It shows none.
+    pub fn checker_v1(&self, runtime: &Runtime) -> anyhow::Result<Checker> {
+        let (status, pem) = runtime.block_on(get(self.address, "/api/v1/log/publicKey"))?;
+        let pem = String::from_utf8(pem)?;
+        ensure!(status == 200, "status {status}: {pem}");
+        let base64: String = pem.lines().filter(|line| !line.starts_with("-----")).collect();
+        Checker::rekor_v1(HOST, &STANDARD.decode(base64)?)
     }
 
     /// Checks what the raw log says.

@@ -45,6 +45,9 @@ struct Args {
     /// Process id of the server, to report what it used
     #[arg(long)]
     pid: Option<u32>,
+    /// Send entries to the Rekor v1 log; --vkey is then its ECDSA key
+    #[arg(long, conflicts_with = "raw")]
+    v1: bool,
     /// Send arbitrary leaves to the raw log of this name instead of signed entries
     #[arg(long)]
     raw: Option<String>,
@@ -71,6 +74,7 @@ fn run(args: &Args) -> anyhow::Result<bool> {
     let host = args.server.to_string();
     let corpus = match &args.raw {
         Some(log) => Corpus::raw(&host, log, args.leaf_bytes, args.entries)?,
+        None if args.v1 => Corpus::rekor_v1(&host, args.entries)?,
         None => Corpus::rekor_v2(&host, args.entries)?,
     };
     let checker = args.vkey.as_deref().map(Checker::new).transpose()?;
