@@ -16,8 +16,11 @@ const MEDIA_TYPES_READ: [&str; 4] = [
     MEDIA_TYPE,
     "application/vnd.dev.sigstore.bundle+json;version=0.3",
     "application/vnd.dev.sigstore.bundle+json;version=0.2",
-    "application/vnd.dev.sigstore.bundle+json;version=0.1",
+    MEDIA_TYPE_V0_1,
 ];
+
+/// The media type of bundles whose entries need no inclusion proof.
+pub const MEDIA_TYPE_V0_1: &str = "application/vnd.dev.sigstore.bundle+json;version=0.1";
 
 /// Longest bundle that is read: an attestation of 4 MiB (what logs accept) in base64, and proofs.
 pub const BUNDLE_BYTES_MAX: u64 = 16 * 1024 * 1024;
@@ -46,6 +49,11 @@ impl Bundle {
             return Err(BundleError::MediaType(bundle.media_type));
         }
         Ok(bundle)
+    }
+
+    /// Whether entries of this version may come with the log's promise alone (0.1).
+    pub fn may_lack_proof(&self) -> bool {
+        self.media_type == MEDIA_TYPE_V0_1
     }
 
     /// The JSON text.

@@ -82,9 +82,6 @@ impl SigningCertificate {
 
     /// The names in the subject alternative name: mail addresses, URIs and user names.
     pub fn identities(&self) -> Vec<String> {
-        let extension = self.extension(SUBJECT_ALT_NAME);
-        let names = extension.and_then(|bytes| SubjectAltName::from_der(bytes).ok());
-        let names = names.map(|names| names.0).unwrap_or_default();
         let text = |name: &GeneralName| match name {
             GeneralName::Rfc822Name(mail) => Some(mail.as_str().to_owned()),
             GeneralName::UniformResourceIdentifier(uri) => Some(uri.as_str().to_owned()),
@@ -94,7 +91,25 @@ impl SigningCertificate {
             }
             _ => None,
         };
-        names.iter().filter_map(text).collect()
+        self.subject_names().iter().filter_map(text).collect()
+    }
+
+    /// The same, and the hosts and addresses, which nobody signs in as but which logs index.
+    pub fn names(&self) -> Vec<String> {
+        let text = |name: &GeneralName| match name {
+            GeneralName::DnsName(host) => Some(host.as_str().to_owned()),
+            GeneralName::IpAddress(address) => ip_address(address.as_bytes()),
+            _ => None,
+        };
+        let mut names = self.identities();
+        names.extend(self.subject_names().iter().filter_map(text));
+        names
+    }
+
+    fn subject_names(&self) -> Vec<GeneralName> {
+        let extension = self.extension(SUBJECT_ALT_NAME);
+        let names = extension.and_then(|bytes| SubjectAltName::from_der(bytes).ok());
+        names.map(|names| names.0).unwrap_or_default()
     }
 
     /// The identity provider that vouched for the identity (Fulcio's extensions .8, or .1 in
@@ -288,6 +303,12 @@ fn sct_list_of(extension: &Element<'_>) -> Result<Option<Vec<u8>>, CertificateEr
     let value = parts.expect(OCTET_STRING)?.value;
     let list = Element::parse(value, OCTET_STRING).map_err(|_| CertificateError::MalformedSct)?;
     Ok(Some(list.value.to_vec()))
+}
+
+fn ip_address(bytes: &[u8]) -> Option<String> {
+    use std::net::{Ipv4Addr, Ipv6Addr};
+    let v4 = <[u8; 4]>::try_from(bytes).map(|bytes| Ipv4Addr::from(bytes).to_string());
+    v4.ok().or_else(|| Some(Ipv6Addr::from(<[u8; 16]>::try_from(bytes).ok()?).to_string()))
 }
 
 fn take<'a>(bytes: &mut &'a [u8], length: usize) -> Option<&'a [u8]> {

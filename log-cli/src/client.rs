@@ -1,4 +1,4 @@
-//! HTTP to a log: reads of the tlog-tiles interface, submissions, timestamps.
+//! HTTP to a log: reads of the tlog-tiles interface and of Rekor v1, submissions, timestamps.
 //!
 //! In scope: URLs, limits, time-outs, what a status means. Nothing that is read here is believed:
 //! `tiles.rs` and `log_entry.rs` verify it. The server is assumed to be hostile: every answer has
@@ -12,7 +12,7 @@ use log_core::Origin;
 use log_core::tile::{BundleId, TileId};
 use log_core::witness::origin_hash;
 use reqwest::blocking::{Client, RequestBuilder, Response};
-use reqwest::header::{ACCEPT, CONTENT_TYPE, RETRY_AFTER};
+use reqwest::header::{ACCEPT, CONTENT_TYPE, LOCATION, RETRY_AFTER};
 use reqwest::{StatusCode, Url, redirect};
 
 /// Longest time to a connection.
@@ -41,6 +41,15 @@ const BUNDLE_BYTES_MAX: u64 = 256 * (2 + 65_535);
 
 /// Longest answer to a submission: a body in base64, 64 hashes and a checkpoint.
 const ANSWER_BYTES_MAX: u64 = 2 * 1024 * 1024;
+
+/// Longest entry of a Rekor v1 log: a body of 1 MiB and an attestation, both in base64.
+const V1_ANSWER_BYTES_MAX: u64 = 4 * 1024 * 1024;
+
+/// Entries that a Rekor v1 log gives in one answer.
+pub const V1_RETRIEVED_MAX: u64 = 10;
+
+/// Longest list of entry ids: 100,000 of them, where a log has no pages.
+const V1_IDS_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
 /// Longest list of logs.
 const LIST_BYTES_MAX: u64 = 4 * 1024 * 1024;
@@ -127,10 +136,46 @@ impl LogClient {
 
     /// Submits an entry to a Rekor v2 log: the JSON of a request, answered by the JSON of an entry.
     pub fn create_entry(&self, request_json: &str) -> Result<Vec<u8>, ClientError> {
-        let url = format!("{}/api/v2/log/entries", self.base);
+        self.post_json("api/v2/log/entries", request_json, ANSWER_BYTES_MAX)
+    }
+
+    /// Submits a proposed entry to a Rekor v1 log: JSON, answered by JSON. A conflict, which is
+    /// an entry that the log has, is an error that says where it is.
+    pub fn create_v1_entry(&self, request_json: &str) -> Result<Vec<u8>, ClientError> {
+        self.post_json("api/v1/log/entries", request_json, V1_ANSWER_BYTES_MAX)
+    }
+
+    /// The entry of a Rekor v1 log with this id: an entry id or a leaf hash, in hex.
+    pub fn v1_entry(&self, id: &str) -> Result<Vec<u8>, ClientError> {
+        self.get(&format!("api/v1/log/entries/{id}"), V1_ANSWER_BYTES_MAX)
+    }
+
+    /// The entry of a Rekor v1 log at this index over all its trees.
+    pub fn v1_entry_at(&self, index: u64) -> Result<Vec<u8>, ClientError> {
+        self.get(&format!("api/v1/log/entries?logIndex={index}"), V1_ANSWER_BYTES_MAX)
+    }
+
+    /// Entries of a Rekor v1 log: the JSON of a question, answered by a list.
+    pub fn retrieve_v1_entries(&self, question_json: &str) -> Result<Vec<u8>, ClientError> {
+        let limit = V1_RETRIEVED_MAX * V1_ANSWER_BYTES_MAX;
+        retrying(|| self.post_json("api/v1/log/entries/retrieve", question_json, limit))
+    }
+
+    /// The ids of entries of a Rekor v1 log: the JSON of a search, answered by a list.
+    pub fn search_v1(&self, search_json: &str) -> Result<Vec<u8>, ClientError> {
+        retrying(|| self.post_json("api/v1/index/retrieve", search_json, V1_IDS_BYTES_MAX))
+    }
+
+    /// The public key of a Rekor v1 log, as it says itself: PEM.
+    pub fn v1_public_key(&self) -> Result<Vec<u8>, ClientError> {
+        self.get("api/v1/log/publicKey", NOTE_BYTES_MAX)
+    }
+
+    fn post_json(&self, path: &str, json: &str, limit: u64) -> Result<Vec<u8>, ClientError> {
+        let url = format!("{}/{path}", self.base);
         let request = self.http.post(&url).header(CONTENT_TYPE, "application/json");
-        let response = send(&url, request.body(request_json.to_owned()))?;
-        read(&url, response, ANSWER_BYTES_MAX)
+        let response = send(&url, request.body(json.to_owned()))?;
+        read(&url, response, limit)
     }
 
     /// Adds a leaf to a raw log (a client made by `log`) and gives the answer's text: the index.
@@ -143,16 +188,7 @@ impl LogClient {
     /// Reads a path below the base, at most `limit` bytes, trying again when the server is busy.
     pub fn get(&self, path: &str, limit: u64) -> Result<Vec<u8>, ClientError> {
         let url = format!("{}/{path}", self.base);
-        let mut pause = RETRY_PAUSE;
-        for _ in 1..READ_TRIES {
-            let attempt = send(&url, self.http.get(&url)).and_then(|r| read(&url, r, limit));
-            match attempt {
-                Err(error) if error.is_passing() => thread::sleep(pause),
-                other => return other,
-            }
-            pause *= 2;
-        }
-        send(&url, self.http.get(&url)).and_then(|response| read(&url, response, limit))
+        retrying(|| send(&url, self.http.get(&url)).and_then(|r| read(&url, r, limit)))
     }
 }
 
@@ -209,6 +245,8 @@ pub enum ClientError {
         status: StatusCode,
         /// The beginning of the answer, without control characters.
         excerpt: String,
+        /// Where the server says that the answer is.
+        location: Option<String>,
     },
     /// The answer is longer than it may be.
     #[error("{url}: the answer is longer than {limit} bytes")]
@@ -229,6 +267,15 @@ impl ClientError {
         matches!(self, Self::Status { status, .. } if status.is_client_error()
             && *status != StatusCode::TOO_MANY_REQUESTS
             && *status != StatusCode::REQUEST_TIMEOUT)
+    }
+
+    /// Where the entry is that the server calls a duplicate; `None` for all other errors, and if
+    /// the server does not say.
+    pub fn conflict_location(&self) -> Option<&str> {
+        match self {
+            Self::Status { status: StatusCode::CONFLICT, location, .. } => location.as_deref(),
+            _ => None,
+        }
     }
 
     /// Whether a second try may succeed.
@@ -252,6 +299,19 @@ fn http_client() -> Result<Client, ClientError> {
     client.map_err(|source| ClientError::Network { url: String::new(), source })
 }
 
+/// Asks again, a few times, while the server is busy or out of reach.
+fn retrying(ask: impl Fn() -> Result<Vec<u8>, ClientError>) -> Result<Vec<u8>, ClientError> {
+    let mut pause = RETRY_PAUSE;
+    for _ in 1..READ_TRIES {
+        match ask() {
+            Err(error) if error.is_passing() => thread::sleep(pause),
+            other => return other,
+        }
+        pause *= 2;
+    }
+    ask()
+}
+
 fn send(url: &str, request: RequestBuilder) -> Result<Response, ClientError> {
     let network = |source| ClientError::Network { url: url.to_owned(), source };
     let response = request.send().map_err(network)?;
@@ -262,6 +322,8 @@ fn send(url: &str, request: RequestBuilder) -> Result<Response, ClientError> {
     if status == StatusCode::NOT_FOUND {
         return Err(ClientError::NotFound { url: url.to_owned() });
     }
+    let location = response.headers().get(LOCATION).and_then(|value| value.to_str().ok());
+    let location = location.map(str::to_owned);
     let retry = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
     let retry = retry.map(|after| format!(" (retry after {after})")).unwrap_or_default();
     let body = read(url, response, NOTE_BYTES_MAX).unwrap_or_default();
@@ -269,7 +331,7 @@ fn send(url: &str, request: RequestBuilder) -> Result<Response, ClientError> {
     let text = text.chars().map(|c| if c.is_control() { ' ' } else { c });
     let excerpt: String = text.take(EXCERPT_CHARS_MAX).collect();
     let excerpt = format!("{}{retry}", excerpt.trim());
-    Err(ClientError::Status { url: url.to_owned(), status, excerpt })
+    Err(ClientError::Status { url: url.to_owned(), status, excerpt, location })
 }
 
 fn read(url: &str, response: Response, limit: u64) -> Result<Vec<u8>, ClientError> {

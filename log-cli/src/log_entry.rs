@@ -5,7 +5,7 @@
 
 use log_core::checkpoint::{Checkpoint, CheckpointError, OpenError, Origin, SignedCheckpoint};
 use log_core::hash::Hash;
-use log_core::key::VerifierKey;
+use log_core::key::{SignatureError, VerifierKey};
 use log_core::leaf::Leaf;
 use log_core::note::{NoteError, SignedNote};
 use log_core::proof::{InclusionProof, ProofError};
@@ -18,7 +18,7 @@ use crate::protojson::{Bytes, Int64, nullable};
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct LogEntry {
-    /// The position in the log, from 0.
+    /// The position in the log, from 0; in Rekor v1 over all its trees.
     #[serde(default, deserialize_with = "nullable")]
     pub log_index: Int64,
     /// The log.
@@ -49,9 +49,9 @@ pub struct LogId {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct KindVersion {
-    /// `hashedrekord` or `dsse`.
+    /// `hashedrekord`, `dsse`, in Rekor v1 also `intoto` and others.
     pub kind: String,
-    /// `0.0.2`.
+    /// `0.0.2`; in Rekor v1 `0.0.1` of most kinds.
     pub version: String,
 }
 
@@ -67,7 +67,7 @@ pub struct InclusionPromise {
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct EntryProof {
-    /// The position in the log.
+    /// The position in the tree.
     #[serde(default, deserialize_with = "nullable")]
     pub log_index: Int64,
     /// The root of the tree.
@@ -157,16 +157,27 @@ impl LogEntry {
         if proof.log_index != self.log_index {
             return Err(EntryRefusal::Index);
         }
+        if self.canonicalized_body.0 != leaf.as_bytes() {
+            return Err(EntryRefusal::OtherBody);
+        }
+        self.check_path(&leaf.hash(), index, &checkpoint)?;
+        Ok(Included { index, checkpoint, note })
+    }
+
+    /// The proof must be about the checkpoint's tree, and lead from the leaf at `index` to it.
+    pub(crate) fn check_path(
+        &self,
+        leaf_hash: &Hash,
+        index: LeafIndex,
+        checkpoint: &Checkpoint,
+    ) -> Result<(), EntryRefusal> {
+        let (proof, _) = self.proof()?;
         let TreeHead { size, root_hash } = checkpoint.head;
         if proof.tree_size.to_u64() != Some(size.get()) || proof.root_hash.0 != root_hash.as_bytes()
         {
             return Err(EntryRefusal::OtherHead);
         }
-        if self.canonicalized_body.0 != leaf.as_bytes() {
-            return Err(EntryRefusal::OtherBody);
-        }
-        self.inclusion()?.verify(&leaf.hash(), index, &checkpoint.head)?;
-        Ok(Included { index, checkpoint, note })
+        Ok(self.inclusion()?.verify(leaf_hash, index, &checkpoint.head)?)
     }
 }
 
@@ -206,4 +217,25 @@ pub enum EntryRefusal {
     /// The proof does not lead to the root.
     #[error("inclusion proof does not lead to the root")]
     Inclusion(#[from] ProofError),
+    /// The promise of Rekor v1 does not verify: it is about another body, time, index or log.
+    #[error("the signed entry timestamp is not the log's promise about this entry")]
+    Promise(#[source] SignatureError),
+    /// An answer of Rekor v1 lacks the promise.
+    #[error("log entry has no signed entry timestamp")]
+    NoPromise,
+    /// The time of the promise is none.
+    #[error("log entry has a time that is none")]
+    Time,
+    /// The entry is of another log than the one whose key is used.
+    #[error("log entry has the id of another log")]
+    OtherLog,
+    /// The entry is not the one that its id, or the question, names.
+    #[error("log answered with another entry than the one that was asked for")]
+    OtherId,
+    /// The first line of the checkpoint is not `HOST - TREEID`.
+    #[error("checkpoint is not that of a Rekor v1 log")]
+    NotV1,
+    /// Logs of Rekor v1 sign with ECDSA on P-256.
+    #[error("the key of the log is not ECDSA P-256, with which logs of Rekor v1 sign")]
+    KeyKind,
 }

@@ -7,7 +7,8 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use log_cli::command::{
-    audit, checkpoint, consistency, evidence, fsck, get, keygen, policy, submit, trust, verify,
+    audit, checkpoint, consistency, evidence, fsck, get, keygen, policy, search, submit, trust,
+    verify,
 };
 use log_cli::failure::Failure;
 use log_cli::output::{Answer, Printable};
@@ -36,6 +37,8 @@ enum Command {
     Verify(verify::VerifyArgs),
     /// Show one entry of a log, with its proof checked.
     Get(get::GetArgs),
+    /// Find entries of a Rekor v1 log by artifact, name or key, and verify each of them.
+    Search(search::SearchArgs),
     /// Show the newest checkpoint of a log.
     Checkpoint(checkpoint::CheckpointArgs),
     /// Prove that a log still begins with the tree of an older checkpoint.
@@ -62,6 +65,7 @@ fn main() -> ExitCode {
         Command::Submit(args) => submit::run(args),
         Command::Verify(args) => verify::run(args),
         Command::Get(args) => get::run(args),
+        Command::Search(args) => search::run(args),
         Command::Checkpoint(args) => checkpoint::run(args),
         Command::Consistency(args) => consistency::run(args),
         Command::Fsck(args) => fsck::run(args),
@@ -87,6 +91,8 @@ fn print(answer: &Answer, as_json: bool) -> ExitCode {
     let mut stdout = std::io::stdout().lock();
     let printed = if as_json {
         writeln!(stdout, "{}", answer.json)
+    } else if answer.text.is_empty() {
+        Ok(())
     } else {
         writeln!(stdout, "{}", answer.text)
     };

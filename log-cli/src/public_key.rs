@@ -106,8 +106,21 @@ impl PublicKey {
     /// Verifies a signature over the artefact, as hashedrekord entries demand it: prehashed, and
     /// Ed25519 as Ed25519ph with an empty context.
     pub fn verify(&self, artefact: &Artefact, signature: &[u8]) -> Result<(), BadSignature> {
+        self.verify_hashed(self.default_hash(), artefact, signature)
+    }
+
+    /// The same for a signature over the digest under `hash`; Ed25519ph knows SHA-512 only.
+    pub fn verify_hashed(
+        &self,
+        hash: HashAlgorithm,
+        artefact: &Artefact,
+        signature: &[u8],
+    ) -> Result<(), BadSignature> {
         if self.kind != KeyKind::Ed25519 {
-            return self.verify_with(self.default_hash(), artefact, signature);
+            return self.verify_with(hash, artefact, signature);
+        }
+        if hash != HashAlgorithm::Sha2_512 {
+            return Err(BadSignature);
         }
         let signature = Signature::from_slice(signature).map_err(|_| BadSignature)?;
         self.ed25519()?

@@ -107,6 +107,17 @@ impl Signer {
         }
     }
 
+    /// Signs a message as envelopes and older entries have it: Ed25519 without prehash, all other
+    /// keys over the message's digest.
+    pub fn sign_message(&self, message: &[u8]) -> Result<Vec<u8>, SignerError> {
+        match &self.secret {
+            Secret::Ed25519(key) => {
+                Ok(ed25519_dalek::Signer::sign(key.as_ref(), message).to_bytes().to_vec())
+            }
+            Secret::Ecdsa(..) | Secret::Rsa(_) => self.sign(&Artefact::of(message)),
+        }
+    }
+
     fn new(secret: Secret, spki_der: &[u8]) -> Result<Self, SignerError> {
         Ok(Self { secret, public_key: PublicKey::from_spki_der(spki_der)? })
     }

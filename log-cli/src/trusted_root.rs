@@ -45,6 +45,30 @@ pub struct TrustedRoot {
 }
 
 impl TrustedRoot {
+    /// A root that believes one log, for all time: the one with this DER public key.
+    pub fn of_log_key(spki_der: &[u8]) -> Self {
+        let id = log_core::sha256(spki_der);
+        let log = LogInstance {
+            base_url: String::new(),
+            hash_algorithm: "SHA2_256".to_owned(),
+            public_key: KeyInstance {
+                raw_bytes: Bytes::from(spki_der),
+                key_details: String::new(),
+                valid_for: TimeRange::default(),
+            },
+            log_id: Some(LogId { key_id: Bytes(id.as_bytes().to_vec()) }),
+            checkpoint_key_id: None,
+            operator: String::new(),
+        };
+        Self {
+            media_type: MEDIA_TYPE.to_owned(),
+            tlogs: vec![log],
+            certificate_authorities: Vec::new(),
+            ctlogs: Vec::new(),
+            timestamp_authorities: Vec::new(),
+        }
+    }
+
     /// Reads a trusted root.
     pub fn parse(json: &[u8]) -> Result<Self, TrustedRootError> {
         let root: Self = serde_json::from_slice(json)?;
@@ -56,7 +80,12 @@ impl TrustedRoot {
 
     /// The transparency log with this id; `None` if it is not trusted.
     pub fn log(&self, id: &[u8]) -> Result<Option<TrustedLog>, TrustedRootError> {
-        self.tlogs.iter().find(|log| log.has_id(id)).map(TrustedLog::new).transpose()
+        self.instance(id).map(TrustedLog::new).transpose()
+    }
+
+    /// The transparency log with this id, as the root describes it.
+    pub fn instance(&self, id: &[u8]) -> Option<&LogInstance> {
+        self.tlogs.iter().find(|log| log.has_id(id))
     }
 }
 
@@ -87,6 +116,20 @@ impl LogInstance {
     /// Whether this is the log's id.
     pub fn has_id(&self, id: &[u8]) -> bool {
         self.log_id.as_ref().is_some_and(|log_id| log_id.key_id.0 == id)
+    }
+
+    /// The log's key, named by its host; by its id if it has none, which v1 logs do not need.
+    ///
+    /// # Errors
+    /// [`TrustedRootError`] if the key is broken, or of a kind that signs no notes.
+    pub fn note_key(&self) -> Result<VerifierKey, TrustedRootError> {
+        let url = Url::parse(&self.base_url).ok();
+        let host = url.as_ref().and_then(Url::host_str);
+        let spki = &self.public_key.raw_bytes.0;
+        match host {
+            Some(host) => verifier_key(host, spki),
+            None => verifier_key(&log_core::sha256(spki).to_string(), spki),
+        }
     }
 }
 
@@ -179,7 +222,11 @@ pub struct TrustedLog {
 }
 
 impl TrustedLog {
-    fn new(log: &LogInstance) -> Result<Self, TrustedRootError> {
+    /// A v2 log as a root describes it.
+    ///
+    /// # Errors
+    /// [`TrustedRootError`] if key or base URL are not those of such a log.
+    pub fn new(log: &LogInstance) -> Result<Self, TrustedRootError> {
         let url = Url::parse(&log.base_url).map_err(|_| TrustedRootError::BaseUrl)?;
         let host = url.host_str().ok_or(TrustedRootError::BaseUrl)?;
         let key = verifier_key(host, &log.public_key.raw_bytes.0)?;

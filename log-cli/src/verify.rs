@@ -11,20 +11,20 @@ use log_core::entry::{
 use log_core::hash::{Hash, sha256};
 use log_core::leaf::{Leaf, LeafTooLong};
 use log_core::tlog_proof::{TlogProof, TlogProofError};
-use log_core::{Origin, SignedNote, VerifierKey};
-use serde::Deserialize;
+use log_core::{LeafIndex, Origin, SignedNote, VerifierKey};
 
 use crate::artefact::{Artefact, hex};
 use crate::bundle::{Bundle, Envelope, MessageDigest};
 use crate::certificate::{CertificateError, SigningCertificate};
 use crate::log_entry::{EntryRefusal, Included, LogEntry};
 use crate::public_key::{BadSignature, KeyKind, PublicKey};
+use crate::statement::{StatementError, check_statement};
 use crate::timestamp::{self, TimestampError};
-use crate::trusted_root::{TrustedRoot, TrustedRootError};
+use crate::trusted_root::{TimeRange, TrustedLog, TrustedRoot, TrustedRootError};
+use crate::v1::attested::Attested;
+use crate::v1::body::Body;
+use crate::v1::matching::{Claim, MismatchError};
 use crate::witnessed::{WitnessDemand, WitnessRefusal, Witnessed, open_checkpoint};
-
-/// The payload type of in-toto statements, the only one that names files.
-const IN_TOTO: &str = "application/vnd.in-toto+json";
 
 /// Whose signature it must be.
 #[derive(Clone, Debug)]
@@ -51,7 +51,7 @@ pub struct Identity {
 pub struct Verified {
     /// The entries in logs that are trusted; at least one.
     pub entries: Vec<Logged>,
-    /// The time of the signature, if an authority attests it.
+    /// The time of the signature, if an authority attests it, or else a v1 log.
     pub time: Option<Timestamp>,
 }
 
@@ -60,17 +60,26 @@ pub struct Verified {
 pub struct Logged {
     /// The log's key.
     pub key: VerifierKey,
-    /// Where in the log, and under which checkpoint.
-    pub included: Included,
+    /// The position in the log; in Rekor v1 over all its trees.
+    pub index: LeafIndex,
+    /// When the log took the entry, if it promised that (Rekor v1).
+    pub promised: Option<Timestamp>,
+    /// Where in its tree, and under which checkpoint; `None` if there is only a promise.
+    pub included: Option<Included>,
 }
 
 impl Logged {
+    fn proved(key: VerifierKey, included: Included) -> Self {
+        Self { key, index: included.index, promised: None, included: Some(included) }
+    }
+
     /// Whether the checkpoint has what the policy demands; gives the witnesses that cosigned.
     ///
     /// # Errors
     /// [`Refusal::Witnesses`] says what is missing.
     pub fn check_witnesses(&self, demand: &WitnessDemand) -> Result<Vec<Witnessed>, Refusal> {
-        let Included { checkpoint, note, .. } = &self.included;
+        let included = self.included.as_ref().ok_or(EntryRefusal::NoProof)?;
+        let Included { checkpoint, note, .. } = included;
         Ok(demand.check(note, &checkpoint.origin, &self.key)?)
     }
 }
@@ -83,24 +92,20 @@ pub fn verify_bundle(
     expected: &Expected,
 ) -> Result<Verified, Refusal> {
     let content = Content::of(bundle, artefact)?;
-    let time = signing_time(bundle, content.signature, root)?;
-    let signer = Signer::of(bundle, root, expected, time)?;
+    let mut times: Vec<_> = signing_time(bundle, content.signature, root)?.into_iter().collect();
+    let believed = believed_entries(bundle, root)?;
+    times.extend(believed.iter().filter_map(Believed::time));
+    let signer = Signer::of(bundle, root, expected, &times)?;
     let mut entries = Vec::new();
-    for entry in &bundle.verification_material.tlog_entries {
-        let Some(log) = root.log(&entry.log_id.key_id.0)? else {
-            continue;
-        };
-        if let Some(time) = time
-            && !log.valid_for.contains(time)?
-        {
-            return Err(Refusal::LogTime);
+    for one in believed {
+        for time in &times {
+            if !one.valid_for().contains(*time)? {
+                return Err(Refusal::LogTime);
+            }
         }
-        content.verify_signature(entry, &signer.key)?;
-        let leaf = content.leaf(entry, &signer)?;
-        let included = entry.verify(&leaf, &log.origin, &log.key)?;
-        entries.push(Logged { key: log.key, included });
+        entries.push(one.prove(&content, &signer)?);
     }
-    if entries.is_empty() { Err(Refusal::NoTrustedLog) } else { Ok(Verified { entries, time }) }
+    Ok(Verified { entries, time: times.first().copied() })
 }
 
 /// Verifies that the tlog-proof shows that the log with this origin and one of these keys has the
@@ -116,7 +121,7 @@ pub fn verify_tlog_proof(
     let signed = proof.verify(leaf_hash, origin, key)?;
     let checkpoint = signed.checkpoint().clone();
     let included = Included { index: proof.index, checkpoint, note };
-    Ok(Logged { key: key.clone(), included })
+    Ok(Logged::proved(key.clone(), included))
 }
 
 /// Verifies that an entry, the `extra` of a tlog-proof, is the key's signature over the artefact.
@@ -150,12 +155,9 @@ pub enum Refusal {
     /// The envelope must have exactly one signature.
     #[error("the envelope has {0} signatures instead of one")]
     Signatures(usize),
-    /// The envelope holds something that does not name files.
-    #[error("the envelope holds `{0}`, not an in-toto statement")]
-    PayloadType(String),
-    /// The payload is not a statement.
-    #[error("the payload is not an in-toto statement")]
-    Statement(#[source] serde_json::Error),
+    /// The envelope is not a statement about the file.
+    #[error(transparent)]
+    Statement(#[from] StatementError),
     /// A certificate is expected and there is none.
     #[error("the bundle holds no certificate")]
     NoCertificate,
@@ -192,8 +194,11 @@ pub enum Refusal {
     #[error(transparent)]
     Entry(#[from] EntryRefusal),
     /// No entry is of a trusted log.
-    #[error("the bundle holds no entry of a log that the trusted root names")]
-    NoTrustedLog,
+    #[error("the bundle holds no entry of a log that the trusted root names; its logs: {0}")]
+    NoTrustedLog(String),
+    /// The entry of a v1 log is about something else.
+    #[error(transparent)]
+    Mismatch(#[from] MismatchError),
     /// The log is not trusted for that time.
     #[error("the log is not trusted for the time of the signature")]
     LogTime,
@@ -212,6 +217,94 @@ pub enum Refusal {
     /// The trusted root is broken: there is no answer.
     #[error(transparent)]
     TrustedRoot(#[from] TrustedRootError),
+}
+
+/// An entry of the bundle whose log is trusted. What a v1 log attests is verified by then.
+enum Believed<'b> {
+    V1 { entry: &'b LogEntry, attested: Box<Attested>, valid_for: &'b TimeRange },
+    V2 { entry: &'b LogEntry, log: Box<TrustedLog> },
+}
+
+/// The entries of trusted logs; at least one.
+fn believed_entries<'b>(
+    bundle: &'b Bundle,
+    root: &'b TrustedRoot,
+) -> Result<Vec<Believed<'b>>, Refusal> {
+    let mut believed = Vec::new();
+    let entries = &bundle.verification_material.tlog_entries;
+    for entry in entries {
+        let Some(log) = root.instance(&entry.log_id.key_id.0) else {
+            continue;
+        };
+        let kind = &entry.kind_version;
+        if !Body::is_known(kind) {
+            if entry.inclusion_promise.is_some() {
+                let (kind, version) = (kind.kind.clone(), kind.version.clone());
+                return Err(Refusal::EntryKind { kind, version });
+            }
+            let log = Box::new(TrustedLog::new(log)?);
+            believed.push(Believed::V2 { entry, log });
+        } else {
+            let attested = Attested::verify(entry, &log.note_key()?)?;
+            if attested.included.is_none() && !bundle.may_lack_proof() {
+                return Err(EntryRefusal::NoProof.into());
+            }
+            let valid_for = &log.public_key.valid_for;
+            believed.push(Believed::V1 { entry, attested: Box::new(attested), valid_for });
+        }
+    }
+    if believed.is_empty() { Err(no_trusted_log(entries)) } else { Ok(believed) }
+}
+
+fn no_trusted_log(entries: &[LogEntry]) -> Refusal {
+    let name = |entry: &LogEntry| {
+        let api = if Body::is_known(&entry.kind_version) { "v1" } else { "v2" };
+        format!("{} (Rekor {api})", hex(&entry.log_id.key_id.0))
+    };
+    let names: Vec<_> = entries.iter().map(name).collect();
+    Refusal::NoTrustedLog(if names.is_empty() { "none".to_owned() } else { names.join(", ") })
+}
+
+impl Believed<'_> {
+    /// When the log took the entry, if it promised that.
+    fn time(&self) -> Option<Timestamp> {
+        match self {
+            Self::V1 { attested, .. } => attested.time,
+            Self::V2 { .. } => None,
+        }
+    }
+
+    fn valid_for(&self) -> &TimeRange {
+        match self {
+            Self::V1 { valid_for, .. } => valid_for,
+            Self::V2 { log, .. } => &log.valid_for,
+        }
+    }
+
+    /// The entry must be about the bundle's signature, by that signer, and in the log.
+    fn prove(self, content: &Content<'_>, signer: &Signer) -> Result<Logged, Refusal> {
+        match self {
+            Self::V1 { entry, attested, .. } => {
+                let message = content.envelope.map(pae_of);
+                let claim = Claim {
+                    signature: content.signature,
+                    artefact: &content.signed,
+                    envelope: content.envelope.zip(message.as_deref()),
+                    key: &signer.key,
+                    verifier: &signer.verifier,
+                };
+                claim.check(&entry.canonicalized_body.0)?;
+                let Attested { key, index, time, included } = *attested;
+                Ok(Logged { key, index, promised: time, included })
+            }
+            Self::V2 { entry, log } => {
+                content.verify_signature(entry, &signer.key)?;
+                let leaf = content.leaf(entry, signer)?;
+                let included = entry.verify(&leaf, &log.origin, &log.key)?;
+                Ok(Logged::proved(log.key, included))
+            }
+        }
+    }
 }
 
 /// What was signed, bound to the artefact.
@@ -302,7 +395,7 @@ impl Signer {
         bundle: &Bundle,
         root: &TrustedRoot,
         expected: &Expected,
-        time: Option<Timestamp>,
+        times: &[Timestamp],
     ) -> Result<Self, Refusal> {
         let certificate = bundle.verification_material.leaf_certificate();
         let certificate = certificate.map(SigningCertificate::from_der).transpose()?;
@@ -319,8 +412,12 @@ impl Signer {
             }
             (Expected::Identity(_), None) => Err(Refusal::NoCertificate),
             (Expected::Identity(identity), Some(certificate)) => {
-                let time = time.ok_or(Refusal::NoTimestamp)?;
-                let issuer = certificate.verify_chain(&root.certificate_authorities, time)?;
+                let (first, others) = times.split_first().ok_or(Refusal::NoTimestamp)?;
+                let authorities = &root.certificate_authorities;
+                let issuer = certificate.verify_chain(authorities, *first)?;
+                for time in others {
+                    certificate.verify_chain(authorities, *time)?;
+                }
                 if identity.sct_required {
                     certificate.verify_sct(&root.ctlogs, &issuer)?;
                 }
@@ -370,55 +467,7 @@ fn check_digest(digest: &MessageDigest, artefact: &Artefact) -> Result<(), Refus
     }
 }
 
-fn pae_of(envelope: &Envelope) -> Vec<u8> {
+/// What the signatures of an envelope are over.
+pub fn pae_of(envelope: &Envelope) -> Vec<u8> {
     dsse::pae(envelope.payload_type.as_bytes(), &envelope.payload.0)
-}
-
-/// Whether one of the statement's subjects is the artefact.
-fn check_statement(envelope: &Envelope, artefact: &Artefact) -> Result<(), Refusal> {
-    if envelope.payload_type != IN_TOTO {
-        return Err(Refusal::PayloadType(envelope.payload_type.clone()));
-    }
-    let statement: Statement =
-        serde_json::from_slice(&envelope.payload.0).map_err(Refusal::Statement)?;
-    let is_artefact = |subject: &Subject| subject.digest.is_of(artefact);
-    if statement.subject.iter().any(is_artefact) { Ok(()) } else { Err(Refusal::OtherArtefact) }
-}
-
-/// The part of an in-toto statement that names files.
-#[derive(Deserialize)]
-struct Statement {
-    subject: Vec<Subject>,
-}
-
-#[derive(Deserialize)]
-struct Subject {
-    digest: SubjectDigest,
-}
-
-/// The digests of a subject under the hashes that are understood.
-#[derive(Deserialize)]
-struct SubjectDigest {
-    sha256: Option<String>,
-    sha384: Option<String>,
-    sha512: Option<String>,
-}
-
-impl SubjectDigest {
-    /// At least one digest is given, and all that are given fit.
-    fn is_of(&self, artefact: &Artefact) -> bool {
-        let given = [
-            (&self.sha256, HashAlgorithm::Sha2_256),
-            (&self.sha384, HashAlgorithm::Sha2_384),
-            (&self.sha512, HashAlgorithm::Sha2_512),
-        ];
-        let mut given = given
-            .into_iter()
-            .filter_map(|(text, algorithm)| Some((text.as_ref()?, algorithm)))
-            .peekable();
-        given.peek().is_some()
-            && given.all(|(text, algorithm)| {
-                hex(artefact.digest(algorithm).as_ref()).eq_ignore_ascii_case(text)
-            })
-    }
 }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use log_core::cosignature::Cosignature;
 use log_core::policy::{PolicyWitness, WitnessPolicy};
-use log_core::{Checkpoint, Origin, SignedNote, VerifierKey};
+use log_core::{Checkpoint, Origin, SignedNote, TreeId, VerifierKey};
 use serde_json::{Value, json};
 
 use crate::failure::Failure;
@@ -222,13 +222,14 @@ impl LogClaim {
     }
 }
 
-/// The keys under which the policy names the log with this origin. A policy that names one log
-/// only may do so under another name, if `origin` was given by the user: origins with spaces are
-/// no key names.
+/// The keys under which the policy names the log with this origin: by the origin, or by the host
+/// of an origin `HOST - TREEID`, as Rekor v1 has it. A policy that names one log only may do so
+/// under another name, if `origin` was given by the user: origins with spaces are no key names.
 pub fn log_keys(policy: &WitnessPolicy, origin: &Origin, given: bool) -> Vec<VerifierKey> {
     let keys = policy.logs().iter().map(|log| &log.key);
-    let named: Vec<_> =
-        keys.clone().filter(|key| key.name().as_str() == origin.as_str()).cloned().collect();
+    let host = TreeId::host_and_tree(origin).map(|(host, _)| host);
+    let is_name = |name: &str| name == origin.as_str() || Some(name) == host;
+    let named: Vec<_> = keys.clone().filter(|key| is_name(key.name().as_str())).cloned().collect();
     let mut names: Vec<_> = keys.clone().map(VerifierKey::name).collect();
     names.dedup();
     if named.is_empty() && given && names.len() == 1 { keys.cloned().collect() } else { named }

@@ -8,6 +8,7 @@ pub mod fsck;
 pub mod get;
 pub mod keygen;
 pub mod policy;
+pub mod search;
 pub mod submit;
 pub mod trust;
 pub mod verify;

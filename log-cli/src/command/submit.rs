@@ -4,7 +4,7 @@
 //! a bundle whose checkpoint lacks the quorum that was asked for. The signature is in the log by
 //! then, for ever, and the bundle is the only way to find it again.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use log_core::TlogProof;
@@ -31,6 +31,10 @@ use crate::timestamp;
 use crate::trusted_root::{TRUSTED_ROOT_BYTES_MAX, TrustedRoot};
 use crate::witnessed::{PolicyArgs, Witnessed, cosigned_by};
 
+mod v1;
+
+pub use v1::V1Args;
+
 /// What is not obvious of the exit code, in the help.
 const WITHOUT_QUORUM: &str = "\
 If the checkpoint of the log's answer lacks the quorum of --witness-policy, the exit code
@@ -40,20 +44,24 @@ is 1. The signature is in the log all the same, and the bundle and the proof are
 #[derive(Debug, clap::Args)]
 #[command(after_help = WITHOUT_QUORUM)]
 pub struct SubmitArgs {
-    /// The URL of the Rekor v2 log.
+    /// The URL of the log.
     #[arg(long)]
     pub url: String,
+    /// Which API the log is asked by.
+    #[arg(long, value_enum, default_value_t = Api::V2)]
+    pub api: Api,
     /// The private key to sign with (PKCS#8 PEM).
     #[arg(long)]
-    pub key: PathBuf,
+    pub key: Option<PathBuf>,
     /// Where the Sigstore bundle goes.
     #[arg(long)]
-    pub bundle: PathBuf,
+    pub bundle: Option<PathBuf>,
     /// Where a tlog-proof goes, which carries the entry as its extra data.
     #[arg(long, value_name = "PROOF")]
     pub tlog_proof: Option<PathBuf>,
-    /// The certificate of the key (PEM), logged in place of the bare key.
-    #[arg(long, value_name = "CERT", requires = "timestamp_url")]
+    /// The certificate of the key (PEM), logged in place of the bare key. A v2 log attests no
+    /// time, so that a certificate needs --timestamp-url there.
+    #[arg(long, value_name = "CERT")]
     pub certificate: Option<PathBuf>,
     /// The full URL of a timestamp authority (RFC 3161) that attests the time of the signature.
     #[arg(long, value_name = "URL")]
@@ -67,13 +75,35 @@ pub struct SubmitArgs {
     /// Who must have cosigned the checkpoint of the answer.
     #[command(flatten)]
     pub witnesses: PolicyArgs,
+    /// What only logs of Rekor v1 take.
+    #[command(flatten)]
+    pub v1: V1Args,
     /// The file to sign.
-    pub file: PathBuf,
+    pub file: Option<PathBuf>,
+}
+
+/// The two APIs of Rekor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Api {
+    /// Entries with a promise and a proof, of many kinds, at /api/v1.
+    V1,
+    /// Entries with a proof, at /api/v2.
+    V2,
 }
 
 /// Signs, logs, verifies, writes.
 pub fn run(args: &SubmitArgs) -> Result<Answer, Failure> {
     let client = LogClient::new(&args.url).map_err(|error| Failure::Usage(error.to_string()))?;
+    if args.api == Api::V1 {
+        return v1::run(args, &client);
+    }
+    if args.v1.is_used() {
+        return Err(Failure::Usage("such entries are for --api v1".to_owned()));
+    }
+    if args.certificate.is_some() && args.timestamp_url.is_none() {
+        return Err(Failure::Usage("--certificate needs --timestamp-url".to_owned()));
+    }
+    let bundle_path = required(args.bundle.as_ref(), "--bundle")?;
     let trust = Trust::read(args)?;
     let demand = args.witnesses.demand()?;
     if demand.is_some() && matches!(trust, Trust::None) {
@@ -96,14 +126,14 @@ pub fn run(args: &SubmitArgs) -> Result<Answer, Failure> {
         .map(|(demand, log)| demand.check(&included.note, &included.checkpoint.origin, &log.key));
     let proof = tlog_proof(&entry, &signed.leaf)?;
     let bundle = signed.bundle(entry, timestamp).to_json();
-    files::write(&args.bundle, bundle.as_bytes())?;
+    files::write(bundle_path, bundle.as_bytes())?;
     if let Some(path) = &args.tlog_proof {
         files::write(path, proof.to_string().as_bytes())?;
     }
     if matches!(trust, Trust::None) {
         eprintln!("cairn: the log's signature was not verified; give --log-vkey or --trusted-root");
     }
-    let answer = describe(args, &included, log.is_some());
+    let answer = describe(bundle_path, &included, log.is_some());
     Ok(match witnessed {
         None => answer,
         Some(Err(refusal)) => answer.but(Failure::no(refusal)),
@@ -111,18 +141,18 @@ pub fn run(args: &SubmitArgs) -> Result<Answer, Failure> {
     })
 }
 
-fn describe(args: &SubmitArgs, included: &Included, is_verified: bool) -> Answer {
+fn describe(bundle: &Path, included: &Included, is_verified: bool) -> Answer {
     let head = included.checkpoint.head;
     let (index, origin) = (included.index, &included.checkpoint.origin);
     Answer::new(
-        format!("logged as entry {index} of {origin}; wrote {}", args.bundle.display()),
+        format!("logged as entry {index} of {origin}; wrote {}", bundle.display()),
         json!({
             "log": origin.as_str(),
             "index": index.get(),
             "treeSize": head.size.get(),
             "rootHash": head.root_hash.to_base64(),
             "signatureVerified": is_verified,
-            "bundle": args.bundle.display().to_string(),
+            "bundle": bundle.display().to_string(),
         }),
     )
 }
@@ -131,6 +161,43 @@ fn with_witnesses(mut answer: Answer, witnesses: &[Witnessed]) -> Answer {
     answer.text.push_str(&cosigned_by(witnesses));
     answer.json["witnesses"] = witnesses.iter().map(Witnessed::to_json).collect();
     answer
+}
+
+fn required<'a>(path: Option<&'a PathBuf>, name: &str) -> Result<&'a PathBuf, Failure> {
+    path.ok_or_else(|| Failure::Usage(format!("give {name}")))
+}
+
+/// The key to sign with, and how the entry names it.
+fn signer_of(args: &SubmitArgs) -> Result<(Signer, Verifier), Failure> {
+    let path = required(args.key.as_ref(), "--key")?;
+    let pem = zeroize::Zeroizing::new(files::read_text(path)?);
+    let signer = Signer::from_pem(&pem)
+        .map_err(|error| Failure::undecided(format!("{}: {error}", path.display())))?;
+    let key = signer.public_key();
+    let verifier = match &args.certificate {
+        None => Verifier::PublicKey(key.spki_der().to_vec()),
+        Some(path) => {
+            let der = pem_block(&files::read_text(path)?, "CERTIFICATE");
+            let der = der.map_err(Failure::undecided)?;
+            let certificate = crate::certificate::SigningCertificate::from_der(&der)
+                .map_err(Failure::undecided)?;
+            if certificate.public_key() != key {
+                return Err(Failure::Usage("the certificate is of another key".to_owned()));
+            }
+            Verifier::Certificate(der)
+        }
+    };
+    Ok((signer, verifier))
+}
+
+fn public_key_hint(der: &[u8]) -> PublicKeyHint {
+    PublicKeyHint { hint: Bytes(sha256(der).as_bytes().to_vec()).to_base64() }
+}
+
+fn timestamp_data(response: Vec<u8>) -> TimestampData {
+    TimestampData {
+        rfc3161_timestamps: vec![SignedTimestamp { signed_timestamp: Bytes(response) }],
+    }
 }
 
 /// A file's signature and the entry that it becomes.
@@ -142,27 +209,12 @@ struct Signed {
 
 impl Signed {
     fn new(args: &SubmitArgs) -> Result<Self, Failure> {
-        let pem = zeroize::Zeroizing::new(files::read_text(&args.key)?);
-        let signer = Signer::from_pem(&pem)
-            .map_err(|error| Failure::undecided(format!("{}: {error}", args.key.display())))?;
+        let (signer, verifier) = signer_of(args)?;
         let key = signer.public_key();
-        let verifier = match &args.certificate {
-            None => Verifier::PublicKey(key.spki_der().to_vec()),
-            Some(path) => {
-                let der = pem_block(&files::read_text(path)?, "CERTIFICATE");
-                let der = der.map_err(Failure::undecided)?;
-                let certificate = crate::certificate::SigningCertificate::from_der(&der)
-                    .map_err(Failure::undecided)?;
-                if certificate.public_key() != key {
-                    return Err(Failure::Usage("the certificate is of another key".to_owned()));
-                }
-                Verifier::Certificate(der)
-            }
-        };
         let key_details = key.key_details();
         let key_details =
             key_details.ok_or_else(|| Failure::Usage("no log takes such a key".to_owned()))?;
-        let artefact = files::read_artefact(&args.file)?;
+        let artefact = files::read_artefact(required(args.file.as_ref(), "the file")?)?;
         let algorithm = key.default_hash();
         let content = signer.sign(&artefact).map_err(Failure::undecided)?;
         let entry = HashedRekord {
@@ -210,17 +262,12 @@ impl Signed {
         let signature = &self.entry.signature;
         let mut material = VerificationMaterial { tlog_entries: vec![entry], ..Default::default() };
         match &signature.verifier {
-            Verifier::PublicKey(der) => {
-                let hint = Bytes(sha256(der).as_bytes().to_vec()).to_base64();
-                material.public_key = Some(PublicKeyHint { hint });
-            }
+            Verifier::PublicKey(der) => material.public_key = Some(public_key_hint(der)),
             Verifier::Certificate(der) => {
                 material.certificate = Some(RawBytes { raw_bytes: Bytes(der.clone()) });
             }
         }
-        material.timestamp_verification_data = timestamp.map(|response| TimestampData {
-            rfc3161_timestamps: vec![SignedTimestamp { signed_timestamp: Bytes(response) }],
-        });
+        material.timestamp_verification_data = timestamp.map(timestamp_data);
         let algorithm = self.entry.algorithm;
         let digest = Bytes::from(self.artefact.digest(algorithm).as_ref());
         Bundle {

@@ -6,9 +6,10 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::slice;
 
 use jiff::Timestamp;
-use log_core::{KeyAlgorithm, Origin, SignedCheckpoint, SignedNote, VerifierKey};
+use log_core::{Hash, KeyAlgorithm, Origin, SignedCheckpoint, SignedNote, TreeId, VerifierKey};
 use reqwest::Url;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -21,7 +22,7 @@ use crate::failure::Failure;
 use crate::files;
 use crate::log_entry::LogId;
 use crate::output::{Answer, Printable};
-use crate::pem::pem_blocks;
+use crate::pem::{pem_blocks, to_pem};
 use crate::protojson::Bytes;
 use crate::public_key::{KeyKind, PublicKey};
 use crate::trusted_root::{
@@ -36,15 +37,16 @@ const SIGNING_CONFIG_MEDIA_TYPE: &str = "application/vnd.dev.sigstore.signingcon
 /// The media type of both documents in one.
 const TRUST_CONFIG_MEDIA_TYPE: &str = "application/vnd.dev.sigstore.clienttrustconfig.v0.1+json";
 
-/// The personality whose logs stand in trusted roots.
+/// The personalities whose logs stand in trusted roots.
+const REKOR_V1: &str = "rekor-v1";
 const REKOR_V2: &str = "rekor-v2";
 
 /// `cairn trust`.
 #[derive(Debug, clap::Subcommand)]
 pub enum TrustCommand {
-    /// Writes trusted_root.json, signing_config.json, trust_config.json, policy.txt and a
-    /// NAME.vkey for each log, and a NAME.policy.txt for each log whose witnesses are others than
-    /// those of the first Rekor v2 log.
+    /// Writes trusted_root.json, signing_config.json, trust_config.json, policy.txt, a NAME.vkey
+    /// for each log and a NAME.pub (PEM) for each Rekor v1 log, and a NAME.policy.txt for each log
+    /// whose witnesses are others than those of the first Rekor v2 log.
     Export(ExportArgs),
 }
 
@@ -91,10 +93,15 @@ pub fn run(command: &TrustCommand) -> Result<Answer, Failure> {
     let list = client.logs().map_err(Failure::undecided)?;
     let list: LogList = serde_json::from_slice(&list)
         .map_err(|error| Failure::no(format!("the server's list of logs is malformed: {error}")))?;
-    let logs = list.logs.iter().map(|log| ListedLog::check(log, &client, &url));
+    // A log that is shut shows neither key nor checkpoint, and the others are none the worse.
+    let (shut, rest): (Vec<_>, Vec<_>) = list.logs.iter().partition(|log| log.state == "shut");
+    for log in shut {
+        eprintln!("cairn: the log {} is shut and left out", Printable(&log.name));
+    }
+    let logs = rest.into_iter().map(|log| ListedLog::check(log, &client, &url));
     let logs = logs.collect::<Result<Vec<_>, _>>()?;
-    if !logs.iter().any(|log| log.listed.personality == REKOR_V2) {
-        return Err(Failure::no("the server has no rekor-v2 log"));
+    if logs.iter().all(|log| log.api().is_none()) {
+        return Err(Failure::no("the server has no rekor-v2 or rekor-v1 log"));
     }
     let policies = policy::policy_files(&logs)?;
     let root = trusted_root(args, &logs)?;
@@ -114,6 +121,10 @@ pub fn run(command: &TrustCommand) -> Result<Answer, Failure> {
     for ListedLog { listed, trust, .. } in &logs {
         let vkey = format!("{}\n", trust.key);
         files::write(&args.out.join(format!("{}.vkey", listed.name)), vkey.as_bytes())?;
+        if listed.personality == REKOR_V1 {
+            let pem = to_pem("PUBLIC KEY", &listed.public_key.0);
+            files::write(&args.out.join(format!("{}.pub", listed.name)), pem.as_bytes())?;
+        }
         text.push_str(&format!("\n{}  {}", listed.name, Printable(&trust.key.to_string())));
     }
     for (name, policy) in &policies {
@@ -139,6 +150,8 @@ struct Listed {
     personality: String,
     origin: String,
     vkeys: Vec<String>,
+    /// Absent if the log is shut.
+    #[serde(default)]
     public_key: Bytes,
     state: String,
     start_time: String,
@@ -150,7 +163,10 @@ struct Listed {
 /// A log of the list whose key was seen to sign its checkpoint.
 struct ListedLog {
     listed: Listed,
+    /// What its tiles and their checkpoint are verified with.
     trust: LogTrust,
+    /// The hash of the key that its answers are signed with.
+    log_id: Hash,
     /// The checkpoint that it showed.
     note: SignedNote,
     start: Timestamp,
@@ -171,37 +187,66 @@ impl ListedLog {
         if !keys.iter().all(VerifierKey::is_log_key) {
             return Err(wrong("a verifier key that is not a log's"));
         }
-        let key = keys.into_iter().find(|key| key.algorithm() == KeyAlgorithm::Ed25519);
-        let key = key.ok_or_else(|| wrong("no Ed25519 key"))?;
+        let of = |algorithm| keys.iter().find(move |key| key.algorithm() == algorithm);
+        let key = of(KeyAlgorithm::Ed25519).ok_or_else(|| wrong("no Ed25519 key"))?.clone();
         let start = listed.start_time.parse().map_err(|_| wrong("bad start time"))?;
-        let mut face = url.clone();
-        if listed.personality == REKOR_V2 {
-            if key.spki_der().as_deref() != Some(listed.public_key.0.as_slice()) {
-                return Err(wrong("the public key is not that of the verifier key"));
-            }
-            if key.name().as_str() != listed.origin || face.set_host(Some(&listed.origin)).is_err()
-            {
-                return Err(wrong("the origin is not a host name, or not the key's name"));
-            }
-        }
         let note = client.checkpoint().map_err(Failure::undecided)?;
         let signed = SignedCheckpoint::open(&note, &origin, &key).map_err(Failure::no)?;
-        let (url, note) = (client.base_url().to_owned(), signed.note().clone());
-        Ok(Self { listed: listed.clone(), trust: LogTrust { origin, key }, note, start, url, face })
+        // The key of the answers: that of the tiles, but for v1, whose clients want ECDSA.
+        let (host, answers) = match listed.personality.as_str() {
+            REKOR_V1 => {
+                let host = TreeId::host_and_tree(&origin).map(|(host, _)| host);
+                let ecdsa = of(KeyAlgorithm::EcdsaP256).ok_or_else(|| wrong("no ECDSA key"))?;
+                signed.note().verify(slice::from_ref(ecdsa)).map_err(Failure::no)?;
+                (Some(host.ok_or_else(|| wrong("the origin is not HOST - TREEID"))?), ecdsa)
+            }
+            REKOR_V2 => (Some(origin.as_str()), &key),
+            _ => (None, &key),
+        };
+        let mut face = url.clone();
+        if let Some(host) = host {
+            if answers.spki_der().as_deref() != Some(listed.public_key.0.as_slice()) {
+                return Err(wrong("the public key is not that of the verifier key"));
+            }
+            let is_named = [answers, &key].iter().all(|key| key.name().as_str() == host);
+            if !is_named || face.set_host(Some(host)).is_err() {
+                return Err(wrong("the origin is not of a host name, or not of the key's name"));
+            }
+        }
+        Ok(Self {
+            log_id: answers.full_id_hash(),
+            note: signed.note().clone(),
+            url: client.base_url().to_owned(),
+            listed: listed.clone(),
+            trust: LogTrust { origin, key },
+            start,
+            face,
+        })
+    }
+
+    /// The version of the API that its clients speak; none for logs that trusted roots do not name.
+    fn api(&self) -> Option<u32> {
+        match self.listed.personality.as_str() {
+            REKOR_V1 => Some(1),
+            REKOR_V2 => Some(2),
+            _ => None,
+        }
     }
 
     fn instance(&self) -> LogInstance {
+        let key_details = match self.api() {
+            Some(1) => "PKIX_ECDSA_P256_SHA_256",
+            _ => "PKIX_ED25519",
+        };
         LogInstance {
             base_url: self.face.as_str().trim_end_matches('/').to_owned(),
             hash_algorithm: "SHA2_256".to_owned(),
             public_key: KeyInstance {
                 raw_bytes: self.listed.public_key.clone(),
-                key_details: "PKIX_ED25519".to_owned(),
+                key_details: key_details.to_owned(),
                 valid_for: TimeRange::since(self.start),
             },
-            log_id: Some(LogId {
-                key_id: Bytes(self.trust.key.full_id_hash().as_bytes().to_vec()),
-            }),
+            log_id: Some(LogId { key_id: Bytes(self.log_id.as_bytes().to_vec()) }),
             checkpoint_key_id: None,
             operator: String::new(),
         }
@@ -209,7 +254,8 @@ impl ListedLog {
 }
 
 fn trusted_root(args: &ExportArgs, logs: &[ListedLog]) -> Result<TrustedRoot, Failure> {
-    let rekor = logs.iter().filter(|log| log.listed.personality == REKOR_V2);
+    let mut rekor: Vec<_> = logs.iter().filter(|log| log.api().is_some()).collect();
+    rekor.sort_by_key(|log| std::cmp::Reverse(log.api()));
     let authority = |chain: &Option<PathBuf>, url: &Option<String>| match chain {
         None => Ok(Vec::new()),
         Some(path) => Ok(vec![read_authority(path, url.as_deref().unwrap_or_default())?]),
@@ -228,7 +274,7 @@ fn trusted_root(args: &ExportArgs, logs: &[ListedLog]) -> Result<TrustedRoot, Fa
     };
     Ok(TrustedRoot {
         media_type: MEDIA_TYPE.to_owned(),
-        tlogs: rekor.map(ListedLog::instance).collect(),
+        tlogs: rekor.into_iter().map(ListedLog::instance).collect(),
         certificate_authorities,
         ctlogs,
         timestamp_authorities: authority(&args.timestamp_authority, &args.timestamp_url)?,
@@ -250,11 +296,8 @@ fn signing_config(
             "operator": operator,
         })
     };
-    let open = |log: &&ListedLog| log.listed.personality == REKOR_V2 && log.listed.state == "open";
-    let rekor = logs.iter().filter(open).map(|log| {
-        let instance = log.instance();
-        service(&instance.base_url, 2, &instance.public_key.valid_for)
-    });
+    let rekor = rekor_services(logs);
+    let rekor = rekor.iter().map(|(url, api, start)| service(url, *api, &TimeRange::since(*start)));
     let mut config = json!({
         "mediaType": SIGNING_CONFIG_MEDIA_TYPE,
         "rekorTlogUrls": rekor.collect::<Vec<_>>(),
@@ -277,6 +320,23 @@ fn signing_config(
         config["oidcUrls"] = json!([service(url, 1, &first)]);
     }
     Ok(config)
+}
+
+/// Where entries may be sent, the newest API first. Most clients take the newest API that they
+/// know, some the service that is valid since the latest time: so none of v1 begins after the
+/// first of v2.
+fn rekor_services(logs: &[ListedLog]) -> Vec<(String, u32, Timestamp)> {
+    let open = logs.iter().filter(|log| log.listed.state == "open");
+    let service = |log: &ListedLog| Some((log.instance().base_url, log.api()?, log.start));
+    let mut services: Vec<_> = open.filter_map(service).collect();
+    services.sort_by_key(|(_, api, _)| std::cmp::Reverse(*api));
+    let of_v2 = services.iter().filter(|(_, api, _)| *api == 2).map(|(_, _, start)| *start);
+    if let Some(first) = of_v2.min() {
+        for (_, _, start) in services.iter_mut().filter(|(_, api, _)| *api == 1) {
+            *start = first.min(*start);
+        }
+    }
+    services
 }
 
 fn read_authority(path: &Path, url: &str) -> Result<Authority, Failure> {

@@ -9,6 +9,7 @@ use serde_json::json;
 use crate::bundle::{BUNDLE_BYTES_MAX, Bundle};
 use crate::failure::Failure;
 use crate::files::{self, SMALL_FILE_BYTES_MAX};
+use crate::legacy_bundle;
 use crate::log_entry::Included;
 use crate::output::Answer;
 use crate::public_key::PublicKey;
@@ -18,16 +19,26 @@ use crate::verify::{
 };
 use crate::witnessed::{LogClaim, PolicyArgs, WitnessDemand, Witnessed, cosigned_by};
 
+/// What a promise is worth, in the help.
+const PROMISES: &str = "\
+Bundles of Rekor v1 logs, and the bundles of cosign before 3, may hold the log's promise (a
+signed entry timestamp) without a proof. It shows that the log said that it has the entry,
+and when. The time is the log's word; it counts as the time at which a certificate was used.";
+
 /// Arguments of `cairn verify`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = PROMISES)]
 #[command(group = clap::ArgGroup::new("proof").required(true).args(["bundle", "tlog_proof"]))]
 pub struct VerifyArgs {
-    /// The Sigstore bundle to verify.
-    #[arg(long, value_name = "BUNDLE", requires = "trusted_root", requires = "file")]
+    /// The Sigstore bundle to verify, or one that cosign wrote before there were such bundles.
+    #[arg(long, value_name = "BUNDLE", requires = "file")]
     pub bundle: Option<PathBuf>,
     /// Which logs and authorities are believed (trusted_root.json).
     #[arg(long, value_name = "ROOT", conflicts_with = "tlog_proof")]
     pub trusted_root: Option<PathBuf>,
+    /// The public key (PEM) of the Rekor v1 log that is believed, in place of a trusted root.
+    #[arg(long, value_name = "KEY", conflicts_with_all = ["tlog_proof", "trusted_root"])]
+    pub log_key: Option<PathBuf>,
     /// The tlog-proof to verify, in place of a bundle.
     #[arg(long, value_name = "PROOF")]
     pub tlog_proof: Option<PathBuf>,
@@ -70,19 +81,36 @@ pub fn run(args: &VerifyArgs) -> Result<Answer, Failure> {
 }
 
 fn run_bundle(args: &VerifyArgs, bundle: &std::path::Path) -> Result<Answer, Failure> {
-    let missing = || Failure::Usage("give --trusted-root and the signed file".to_owned());
-    let root_path = args.trusted_root.as_ref().ok_or_else(missing)?;
-    let file = args.file.as_ref().ok_or_else(missing)?;
+    let usage = || {
+        let usage = "give --trusted-root, or --log-key, and the signed file";
+        Failure::Usage(usage.to_owned())
+    };
+    let file = args.file.as_ref().ok_or_else(usage)?;
+    if args.trusted_root.is_none() && args.log_key.is_none() {
+        return Err(usage());
+    }
     let expected = expected(args)?;
-    let root = TrustedRoot::parse(&files::read(root_path, TRUSTED_ROOT_BYTES_MAX)?)
-        .map_err(Failure::undecided)?;
-    let bundle = Bundle::parse(&files::read(bundle, BUNDLE_BYTES_MAX)?).map_err(Failure::no)?;
+    let root = match (&args.trusted_root, &args.log_key) {
+        (Some(path), _) => TrustedRoot::parse(&files::read(path, TRUSTED_ROOT_BYTES_MAX)?)
+            .map_err(Failure::undecided)?,
+        (None, Some(path)) => TrustedRoot::of_log_key(read_public_key(path)?.spki_der()),
+        (None, None) => return Err(usage()),
+    };
+    let bundle = files::read(bundle, BUNDLE_BYTES_MAX)?;
+    let bundle = if legacy_bundle::is_legacy(&bundle) {
+        legacy_bundle::parse(&bundle).map_err(Failure::no)?
+    } else {
+        Bundle::parse(&bundle).map_err(Failure::no)?
+    };
     let artefact = files::read_artefact(file)?;
     let demand = args.witnesses.demand()?;
     let verified = verify_bundle(&bundle, &artefact, &root, &expected).map_err(refused)?;
     let mut answer = answer(&verified.entries, demand.as_ref()).map_err(refused)?;
     answer.json["time"] = json!(verified.time.map(|time| time.to_string()));
-    if let Some(time) = verified.time {
+    let is_promised = |logged: &Logged| logged.promised == verified.time;
+    if let Some(time) = verified.time
+        && !verified.entries.iter().any(is_promised)
+    {
         answer.text = format!("{}\nsigned at {time}", answer.text);
     }
     Ok(answer)
@@ -143,31 +171,40 @@ fn refused(refusal: Refusal) -> Failure {
 
 /// About the first entry that has what is demanded, or the refusal of the last one.
 fn answer(entries: &[Logged], demand: Option<&WitnessDemand>) -> Result<Answer, Refusal> {
-    let mut refusal = Refusal::NoTrustedLog;
+    let mut refusal = Refusal::NoTrustedLog("none".to_owned());
     for logged in entries {
         match demand.map(|demand| logged.check_witnesses(demand)).transpose() {
-            Ok(witnesses) => return Ok(describe(&logged.included, witnesses)),
+            Ok(witnesses) => return Ok(describe(logged, witnesses)),
             Err(error) => refusal = error,
         }
     }
     Err(refusal)
 }
 
-fn describe(included: &Included, witnesses: Option<Vec<Witnessed>>) -> Answer {
-    let Included { index, checkpoint, .. } = included;
-    let (origin, head) = (&checkpoint.origin, checkpoint.head);
-    let mut text = format!(
-        "verified: entry {index} of {origin}, in the tree of size {} with root {}",
-        head.size,
-        head.root_hash.to_base64()
-    );
-    let mut json = json!({
-        "verified": true,
-        "log": origin.as_str(),
-        "index": index.get(),
-        "treeSize": head.size.get(),
-        "rootHash": head.root_hash.to_base64(),
-    });
+fn describe(logged: &Logged, witnesses: Option<Vec<Witnessed>>) -> Answer {
+    let Logged { key, index, promised, included } = logged;
+    let mut json = json!({ "verified": true, "index": index.get() });
+    let mut text = match included {
+        None => {
+            json["log"] = json!(key.full_id_hash().to_string());
+            format!("verified: entry {index} of the log {}, promised, not proved", key.name())
+        }
+        Some(Included { index: in_tree, checkpoint, .. }) => {
+            let (origin, head) = (&checkpoint.origin, checkpoint.head);
+            let (size, root) = (head.size, head.root_hash.to_base64());
+            json["log"] = json!(origin.as_str());
+            json["treeSize"] = json!(size.get());
+            json["rootHash"] = json!(root);
+            json["treeIndex"] = json!(in_tree.get());
+            format!(
+                "verified: entry {index} of {origin}, in the tree of size {size} with root {root}"
+            )
+        }
+    };
+    if let Some(time) = promised {
+        json["integratedTime"] = json!(time.to_string());
+        text.push_str(&format!("\nlogged at {time}, says the log"));
+    }
     if let Some(witnesses) = witnesses {
         text.push_str(&cosigned_by(&witnesses));
         json["witnesses"] = witnesses.iter().map(Witnessed::to_json).collect();

@@ -37,13 +37,24 @@ impl Place {
     }
 
     pub(crate) fn cairn(&self, arguments: &str) -> Output {
+        self.cairn_with(&arguments.split(' ').collect::<Vec<_>>())
+    }
+
+    fn cairn_with(&self, arguments: &[&str]) -> Output {
         let mut command = Command::new(env!("CARGO_BIN_EXE_cairn"));
-        command.current_dir(self.path()).args(arguments.split(' ')).output().unwrap()
+        command.current_dir(self.path()).args(arguments).output().unwrap()
     }
 
     #[track_caller]
     pub(crate) fn expect(&self, code: i32, arguments: &str) -> String {
-        let output = self.cairn(arguments);
+        self.expect_of(code, &arguments.split(' ').collect::<Vec<_>>())
+    }
+
+    /// The same for arguments that may hold spaces.
+    #[track_caller]
+    pub(crate) fn expect_of(&self, code: i32, arguments: &[&str]) -> String {
+        let output = self.cairn_with(arguments);
+        let arguments = arguments.join(" ");
         let stderr = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(code), "{arguments}: {stderr}");
         if code == 1 || code == 3 {

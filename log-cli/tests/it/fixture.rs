@@ -27,9 +27,14 @@ pub(crate) struct TestLog {
 }
 
 impl TestLog {
-    /// An empty log.
+    /// An empty log. The name of its key is the first word of the origin, which is shared with
+    /// another log, of another key, if there are more words.
     pub(crate) fn new(origin: &str) -> Self {
-        let signer = NoteSigner::ed25519(KeyName::parse(origin).unwrap(), [7; 32]);
+        let (name, seed) = match origin.split_once(' ') {
+            Some((name, _)) => (name, 8),
+            None => (origin, 7),
+        };
+        let signer = NoteSigner::ed25519(KeyName::parse(name).unwrap(), [seed; 32]);
         Self { signer, origin: Origin::parse(origin).unwrap(), leaves: Vec::new() }
     }
 
@@ -224,7 +229,7 @@ pub(crate) fn root(hashes: &[Hash]) -> Hash {
 }
 
 /// The audit path, by the definition (RFC 6962, 2.1.1).
-fn path(hashes: &[Hash], index: usize) -> Vec<Hash> {
+pub(crate) fn path(hashes: &[Hash], index: usize) -> Vec<Hash> {
     if hashes.len() <= 1 {
         return Vec::new();
     }

@@ -14,7 +14,7 @@ use crate::fixture::{FILE, TestLog, key_bundle, signer};
 
 const IN_TOTO: &str = "application/vnd.in-toto+json";
 
-fn verifies(bundle: &Value, file: &[u8], root: &TrustedRoot, key: &Signer) -> bool {
+pub(crate) fn verifies(bundle: &Value, file: &[u8], root: &TrustedRoot, key: &Signer) -> bool {
     let expected = Expected::Key(key.public_key().clone());
     let Ok(bundle) = Bundle::parse(bundle.to_string().as_bytes()) else {
         return false;
@@ -68,7 +68,7 @@ fn variations(value: &Value) -> Vec<Value> {
 const HINTS: [&str; 2] =
     ["/verificationMaterial/publicKey/hint", "/dsseEnvelope/signatures/0/keyid"];
 
-fn no_change_goes_unnoticed(bundle: &Bundle, root: &TrustedRoot, key: &Signer) {
+pub(crate) fn no_change_goes_unnoticed(bundle: &Bundle, root: &TrustedRoot, key: &Signer) {
     let good: Value = serde_json::from_str(&bundle.to_json()).unwrap();
     assert!(verifies(&good, FILE, root, key));
     assert!(!verifies(&good, b"another file", root, key));
