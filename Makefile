@@ -83,11 +83,16 @@ $(CARGO_DENY):
 interop: dev-build ## Real foreign clients against a server started for the run
 	CAIRN_BIN=$(or $(CARGO_TARGET_DIR),target)/debug tests/interop/run
 
+.PHONY: interop-all
+interop-all: dev-build ## The same, with the clients that take too long for CI
+	CAIRN_BIN=$(or $(CARGO_TARGET_DIR),target)/debug tests/interop/run --all
+
 .PHONY: crash
 crash: setup ## Random kill -9 of log and witness (CAIRN_CRASH_ROUNDS, 200) and power cuts (CAIRN_POWER_CUTS, 20)
 	$(ROCKSDB) && CAIRN_CRASH_ROUNDS="$${CAIRN_CRASH_ROUNDS:-200}" CAIRN_POWER_CUTS="$${CAIRN_POWER_CUTS:-20}" \
 	  cargo test --workspace --locked --tests -- --nocapture --exact \
 	  crash::acknowledged_entries_survive_random_kills \
+	  crash_v1::acknowledged_v1_entries_are_found_after_random_kills \
 	  cosign_crash::one_history_survives_random_kills \
 	  witness_crash::no_second_history_survives_random_kills \
 	  witness_power::what_was_released_survives_a_power_cut
@@ -97,9 +102,11 @@ fuzz-smoke: setup ## Every fuzz target for a few seconds, on the stable toolchai
 	$(ROCKSDB) && ops/fuzz-smoke.sh
 
 .PHONY: bench
-bench: build ## The benches, 8 minutes (benches/README.md says what they measure)
+bench: build ## The benches, 15 minutes (benches/README.md says what they measure)
 	$(CARGO) bench --workspace --locked --bench core
 	$${CARGO_TARGET_DIR:-target}/release/cairn-bench
+	$${CARGO_TARGET_DIR:-target}/release/cairn-v1-bench create
+	$${CARGO_TARGET_DIR:-target}/release/cairn-v1-bench search
 	benches/witness.sh
 
 .PHONY: proto

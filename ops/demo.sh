@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # The main job, end to end, in a temporary directory: a log under three witnesses. Sign a file and log it, verify it
-# offline, see forgeries fail; lose witnesses and see the log fail closed; then play the operator who shows two
-# histories, and see the witnesses refuse and the evidence convict.
+# offline, see forgeries fail; log it with nothing but curl as a client of Rekor v1, and find it again; lose witnesses
+# and see the log fail closed; then play the operator who shows two histories, and see the witnesses refuse and the
+# evidence convict.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -95,8 +96,8 @@ ready() {
 
 say "1. A log, and three witnesses that know its key; it publishes only what two of them have seen"
 announce cairn-server init --data-dir data --hostname localhost
-"$bin/cairn-server" init --data-dir "$work/data" --hostname localhost >"$work/log.vkey"
-indent <"$work/log.vkey"
+"$bin/cairn-server" init --data-dir "$work/data" --hostname localhost >"$work/log.vkey" 2>"$work/out"
+cat "$work/log.vkey" "$work/out" | indent
 declare -A witness_port=()
 printf 'log %s\n' "$(cat "$work/log.vkey")" >"$work/data/policy.txt"
 for w in w1 w2 w3; do
@@ -108,7 +109,7 @@ for w in w1 w2 w3; do
   printf 'witness %s %s %s\n' $w "$vkey" "$url" >>"$work/data/policy.txt"
 done
 printf 'group two-of-three 2 w1 w2 w3\nquorum two-of-three\n' >>"$work/data/policy.txt"
-echo 'witness_policy = "policy.txt"' >>"$work/data/cairn.toml"
+sed -i '/^name = "rekor-v2"/a witness_policy = "policy.txt"' "$work/data/cairn.toml"
 show "$bin/cairn" policy check "$work/data/policy.txt"
 start_log
 ready 0
@@ -149,17 +150,55 @@ ready 3
 show "$bin/cairn" get --url "$log_url" --log-vkey "$work/trust/rekor-v2.vkey" 2
 show "$bin/cairn" fsck --url "$log_url" --log-vkey "$work/trust/rekor-v2.vkey"
 
-say "7. One witness is lost: the log goes on"
+say "7. A client of the last five years: a certificate, a signature and plain curl put an entry into the Rekor v1 log"
+email=Signer@example.org
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 1 -subj "/O=demo" \
+  -addext "subjectAltName=email:$email" -keyout "$work/v1.key" -out "$work/v1.crt" 2>"$work/out" ||
+  fail "no certificate" "$work/out"
+digest=$(sha256sum "$work/file" | cut -d' ' -f1)
+signature=$(openssl dgst -sha256 -sign "$work/v1.key" "$work/file" | base64 -w0)
+printf '{"apiVersion":"0.0.1","kind":"hashedrekord","spec":{"data":{"hash":{"algorithm":"sha256","value":"%s"}},
+"signature":{"content":"%s","publicKey":{"content":"%s"}}}}' \
+  "$digest" "$signature" "$(base64 -w0 "$work/v1.crt")" >"$work/entry.json"
+# A POST of a file, or of text, as JSON.
+post() { curl -sS --fail-with-body -H 'Content-Type: application/json' --data-binary "$2" "$log_url/api/v1/$1"; }
+announce curl -H "'Content-Type: application/json'" --data-binary @entry.json "$log_url/api/v1/log/entries"
+post log/entries "@$work/entry.json" >"$work/entry" || fail "curl" "$work/entry"
+id=$(cut -d'"' -f2 "$work/entry")
+echo "    $id"
+for search in "{\"hash\":\"sha256:$digest\"}" "{\"email\":\"${email,,}\"}"; do
+  announce curl -H "'Content-Type: application/json'" --data-binary "'$search'" "$log_url/api/v1/index/retrieve"
+  found=$(post index/retrieve "$search")
+  [ "$found" = "[\"$id\"]" ] || fail "not found: $found"
+  indent <<<"$found"
+done
+announce curl "$log_url/api/v1/log/entries/${id:0:16}..."
+curl -sS --fail-with-body "$log_url/api/v1/log/entries/$id" >"$work/entry" || fail "curl" "$work/entry"
+member() { sed "s/.*\"$1\":\"\{0,1\}\([^\",}]*\).*/\1/"; }
+body=$(member body <"$work/entry" | base64 -d)
+# What the certificate in the entry says about its owner.
+identity=$(member content <<<"$body" | base64 -d | openssl x509 -noout -ext subjectAltName | tail -n 1)
+{
+  echo "kind    $(member kind <<<"$body") $(member apiVersion <<<"$body")"
+  echo "index   $(member logIndex <"$work/entry")"
+  echo "time    $(date -u -d "@$(member integratedTime <"$work/entry")" +'%F %T') UTC"
+  echo "promise $(member signedEntryTimestamp <"$work/entry")"
+  echo "sha256  $(member value <<<"$body")"
+  echo "signer  ${identity#"${identity%%[![:space:]]*}"}"
+} | indent
+show "$bin/cairn" search --url "$log_url" --log-key "$work/trust/rekor-v1.pub" --email "$email"
+
+say "8. One witness is lost: the log goes on"
 stop w3
 show submit --bundle "$work/4.bundle" ARCHITECTURE.md
 
-say "8. Two are lost: no quorum, nothing is published, the submitter is told to come back (503)"
+say "9. Two are lost: no quorum, nothing is published, the submitter is told to come back (503)"
 stop w2
 refused "an entry that no quorum has seen" 3 submit --bundle "$work/5.bundle" SECURITY.md
 [ "$(size)" = 4 ] || fail "something was published without a quorum"
 echo "  the published tree still has size 4"
 
-say "9. They are back: the refused entry was kept, and is found, once"
+say "10. They are back: the refused entry was kept, and is found, once"
 start_witness w2
 start_witness w3
 ready 5
@@ -167,7 +206,7 @@ show submit --bundle "$work/5.bundle" SECURITY.md
 [ "$(size)" = 5 ] || fail "the entry is in the log twice"
 echo "  the published tree has size 5"
 
-say "10. A dishonest operator: keeps a copy of the log with its keys, and lets the original go on"
+say "11. A dishonest operator: keeps a copy of the log with its keys, and lets the original go on"
 stop log
 cp -r "$work/data" "$work/copy"
 start_log
@@ -191,7 +230,7 @@ start_copy
 copy_says 'stays shut'
 stop copy
 
-say "11. So the operator skips the question and the witnesses, and shows somebody a second history"
+say "12. So the operator skips the question and the witnesses, and shows somebody a second history"
 sed '/^witness_policy/d' "$work/copy/cairn.toml" >"$work/alone.toml"
 cp "$work/alone.toml" "$work/copy/cairn.toml"
 announce cairn-server serve --data-dir copy --unchecked-start rekor-v2
@@ -203,7 +242,7 @@ refused "who asks for the witnesses does not believe it" 1 "${verify[@]}" \
   --witness-policy "$work/trust/policy.txt" --bundle "$work/forked.bundle" CONTRIBUTING.md
 stop copy
 
-say "12. The operator wants the witnesses' signatures on it: they refuse, and keep the evidence"
+say "13. The operator wants the witnesses' signatures on it: they refuse, and keep the evidence"
 cp "$work/data/cairn.toml" "$work/copy/cairn.toml"
 start_copy --unchecked-start rekor-v2
 copy_says 'fatal'

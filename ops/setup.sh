@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Looks for what the build needs beside Rust: git, make, a C++ compiler and libclang (for the RocksDB bindings). On
-# Debian, as root, it installs what is missing; anywhere else it says in one line what is missing and what to do.
+# Looks for what the build needs beside Rust: git, make, a C++ compiler and libclang (for the RocksDB bindings); and for
+# curl and openssl, with which the demo plays a client. On Debian, as root, it installs what is missing; anywhere else
+# it says in one line what is missing and what to do.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -32,6 +33,8 @@ look() {
   command -v "${CXX:-g++}" >/dev/null || need "a C++ compiler (${CXX:-g++})" g++
   command -v "${CC:-cc}" >/dev/null || need "a C compiler (${CC:-cc})" gcc
   has_libclang || need "libclang" libclang-dev
+  command -v curl >/dev/null || need "curl" curl
+  command -v openssl >/dev/null || need "openssl" openssl
 }
 
 # Some tests fake the time of day. Without this they are skipped and say so, so it is never insisted on.

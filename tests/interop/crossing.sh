@@ -63,6 +63,22 @@ cross_check() {
         "verify_${by//-/_}" "$ARTIFACT" "$WORK/attestations/$of.json"
     done
     cross_check_keys "$by"
+    cross_check_v1 "$by"
+  done
+}
+
+# cross_check_v1 CLIENT: it verifies what the others logged with Rekor v1.
+cross_check_v1() {
+  local by=$1 bundle name
+  for bundle in "$WORK"/bundles-v1/*.json; do
+    name=$(basename "$bundle" .json)
+    case "$by $name" in
+      "$by $by"*) continue ;;               # It did that already.
+      "sigstore-python "*-intoto) continue ;; # It gave up that kind.
+    esac
+    [ -e "$bundle" ] || continue
+    check "$by" "verifies with Rekor v1 the bundle $name" \
+      "verify_${by//-/_}" "$ARTIFACT" "$bundle"
   done
 }
 
@@ -89,7 +105,7 @@ cross_check_keys() {
     case "$by $(basename "$bundle")" in
       "cairn cairn-"* | "cosign cosign-"*) continue ;;
       "sigstore-rust cosign-rsa-"*) continue ;; # It reads no v2 entry with another key than P-256.
-      *" cairn-key.bundle") public=$WORK/cairn.key.pub ;;
+      *" cairn-key.bundle" | *" cairn-v1-key.bundle") public=$WORK/cairn.key.pub ;;
       *" cosign-own-key.bundle") public=$WORK/cosign-keys/own.pub ;;
       *) public=$WORK/cosign-keys/rsa.pub ;;
     esac

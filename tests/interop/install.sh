@@ -2,10 +2,17 @@
 # says why, when its client cannot be had here, and costs next to nothing when it is there already.
 
 COSIGN_VERSION=v3.1.3
+COSIGN_2_VERSION=v2.6.5
+REKOR_CLI_VERSION=v1.5.4
 TESSERA_VERSION=v1.0.4
 TORCHWOOD_VERSION=v0.9.0
 GO_MINOR_MIN=26
 NODE_MAJOR_MIN=20
+
+# Those of Rekor whose tests want a server; the one that wants an empty log comes first.
+export E2E_PACKAGES="tests cmd/rekor-cli cmd/rekor-server pkg/types/hashedrekord/v0.0.1
+  pkg/types/dsse/v0.0.1 pkg/types/intoto pkg/types/rekord pkg/types/rfc3161 pkg/types/alpine
+  pkg/types/jar pkg/types/rpm pkg/pki/x509 pkg/pki/ssh pkg/pki/minisign pkg/pki/tuf"
 
 CACHE=${XDG_CACHE_HOME:-$HOME/.cache}/cairn/interop
 REPO=$(cd ../.. && pwd)
@@ -70,6 +77,18 @@ need_litewitness() {
   need_python3 sqlite3
 }
 
+# What makes the signatures that rekor-cli uploads.
+need_signers() {
+  local program
+  for program in openssl ssh-keygen gpg; do
+    command -v "$program" >/dev/null || apt openssl openssh-client gnupg || true
+    if ! command -v "$program" >/dev/null; then
+      say "$program is needed; on Debian: apt-get install openssl openssh-client gnupg"
+      return 1
+    fi
+  done
+}
+
 # need_python3 MODULE
 need_python3() {
   python3 -c "import $1" 2>/dev/null || apt python3 || true
@@ -117,6 +136,56 @@ install_cosign() {
   [ -x "$CACHE/bin/cosign-$COSIGN_VERSION" ] || say "cosign takes about 9 minutes of one core"
   go_install cosign "$COSIGN_VERSION" github.com/sigstore/cosign/v3/cmd/cosign
 }
+
+install_rekor_cli() {
+  need_signers &&
+    go_install rekor-cli "$REKOR_CLI_VERSION" github.com/sigstore/rekor/cmd/rekor-cli
+}
+
+# What only interop-all needs.
+install_cosign_v1() {
+  install_cosign || return 1
+  [ -x "$CACHE/bin/cosign-$COSIGN_2_VERSION" ] || say "cosign 2 takes about 5 minutes of two cores"
+  go_install cosign "$COSIGN_2_VERSION" github.com/sigstore/cosign/v2/cmd/cosign
+}
+
+install_image() {
+  building "the program around containers/image" build_image || return 1
+  IMAGE_SOURCE=$(cd image && go list -m -f '{{.Dir}}' go.podman.io/image/v5)
+  export IMAGE_SOURCE
+}
+
+build_image() {
+  # Without them the library wants the C libraries of GnuPG and of btrfs.
+  local tags=containers_image_openpgp,exclude_graphdriver_btrfs
+  tags+=,containers_image_docker_daemon_stub,containers_image_storage_stub
+  (
+    cd image && go build -tags "$tags" -o "$BUILT/image" . &&
+      go test -c -tags "$tags" -o "$BUILT/image-rekor.test" \
+        go.podman.io/image/v5/signature/sigstore/rekor
+  )
+}
+
+# Upstream's tests look for their data, and for a rekor-cli that counts what they cover, beside
+# their sources. With their tag that program would run these tests itself, and itself in turn.
+install_rekor_e2e() {
+  export REKOR_E2E=$CACHE/rekor-e2e-$REKOR_CLI_VERSION
+  [ -e "$REKOR_E2E/complete" ] || building "Rekor's own tests" build_rekor_e2e
+}
+
+build_rekor_e2e() (
+  local source package
+  rm -rf "$REKOR_E2E" && mkdir "$REKOR_E2E" && cd "$REKOR_E2E" &&
+    source=$(go mod download -json "github.com/sigstore/rekor@$REKOR_CLI_VERSION" |
+      sed -n 's/.*"Dir": "\(.*\)".*/\1/p') &&
+    cp -r "$source" tree && chmod -R u+w tree && cd tree &&
+    go test -c -cover -o rekor-cli ./cmd/rekor-cli || return
+  for package in $E2E_PACKAGES; do
+    go test -tags=e2e -c -o "$REKOR_E2E/$(tr / _ <<<"$package").test" "./$package" || return
+  done
+  grep -rl --include='*_test.go' '^//go:build e2e' . | xargs grep -h '^func Test' \
+    >"$REKOR_E2E/e2e-tests" && touch "$REKOR_E2E/complete"
+)
 
 install_tessera() {
   go_install fsck "$TESSERA_VERSION" github.com/transparency-dev/tessera/cmd/fsck

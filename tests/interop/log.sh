@@ -1,5 +1,5 @@
-# Starts and stops what a run talks to: one cairn-server with a rekor-v2 and a raw log, and the
-# stand-in for certificate and timestamp authority. Sourced by checks.
+# Starts and stops what a run talks to: one cairn-server with a rekor-v1, a rekor-v2 and a raw log,
+# and the stand-in for certificate and timestamp authority. Sourced by checks.
 
 PIDS=()
 
@@ -15,6 +15,8 @@ start_log() {
 
   "$CAIRN_BIN/cairn-server" init --data-dir "$WORK/data" --hostname localhost \
     >"$WORK/init.log" 2>&1 || give_up "cairn-server init failed" "$WORK/init.log"
+  # The host and the number of the tree, which the log's keys do not name.
+  V1_ORIGIN=$(sed -n 's/^origin = "\(.* - .*\)"/\1/p' "$WORK/data/cairn.toml")
   "$CAIRN_BIN/cairn-server" add-log --data-dir "$WORK/data" --name raw --personality raw \
     >"$WORK/init.log" 2>&1 || give_up "cairn-server add-log failed" "$WORK/init.log"
   "$CAIRN_BIN/cairn-server" serve --data-dir "$WORK/data" --listen "127.0.0.1:$port" \

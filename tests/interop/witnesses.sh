@@ -84,10 +84,11 @@ with sqlite3.connect(path, timeout=10) as db:
 PYTHON
 }
 
-# The server under witnesses. Its rekor-v2 log publishes only what both our witness and litewitness
-# have cosigned; its raw log, what two of three have, the third being one more of ours. It is made
-# once a run. W_DIR is its data directory; beside it are, for each log, LOG.vkey and two policies:
-# LOG.policy, as the log reads it, and LOG.ed25519, without the lines of our ML-DSA keys.
+# The server under witnesses. Its rekor-v2 and rekor-v1 logs publish only what both our witness and
+# litewitness have cosigned; its raw log, what two of three have, the third being one more of ours.
+# It is made once a run. W_DIR is its data directory; beside it are, for each log, LOG.vkey and two
+# policies: LOG.policy, as the log reads it, and LOG.ed25519, without the lines of our ML-DSA keys;
+# and LOG.origin, if that is not the name of the key.
 make_witnessed() {
   [ -z "${W_DIR-}" ] || return 0
   W_DIR=$WORK/witnessed
@@ -97,14 +98,21 @@ make_witnessed() {
     >"$WORK/rekor-v2.vkey" 2>"$WORK/init.log" ||
     give_up "cairn-server init failed" "$WORK/init.log"
   echo "witness_policy = \"$WORK/rekor-v2.policy\"" >>"$W_DIR/cairn.toml"
+  sed -i "/^name = \"rekor-v1\"/a witness_policy = \"$WORK/rekor-v1.policy\"" "$W_DIR/cairn.toml"
+  sed -n 's/^origin = "\(.* - .*\)"/\1/p' "$W_DIR/cairn.toml" >"$WORK/rekor-v1.origin"
+  tail -n 1 "$WORK/init.log" >"$WORK/rekor-v1.vkey"
   "$CAIRN_BIN/cairn-server" add-log --data-dir "$W_DIR" --name raw --personality raw \
     --origin raw.example >"$WORK/raw.vkey" 2>"$WORK/init.log" ||
     give_up "cairn-server add-log failed" "$WORK/init.log"
   echo "witness_policy = \"$WORK/raw.policy\"" >>"$W_DIR/cairn.toml"
   make_litewitness
   seed_litewitness localhost "$WORK/rekor-v2.vkey"
+  seed_litewitness "$(cat "$WORK/rekor-v1.origin")" "$WORK/rekor-v1.vkey"
   seed_litewitness raw.example "$WORK/raw.vkey"
   make_witness ours cairn.example/w "$WORK/rekor-v2.vkey" "$WORK/raw.vkey"
+  "$CAIRN_BIN/cairn-witness" add-log --data-dir "$WORK/ours" "$(cat "$WORK/rekor-v1.vkey")" \
+    --origin "$(cat "$WORK/rekor-v1.origin")" >"$WORK/ours.log" 2>&1 ||
+    give_up "cairn-witness add-log failed" "$WORK/ours.log"
   make_witness third third.example/w "$WORK/raw.vkey"
   OUR_PORT=$(free_port)
   start_witness ours "$OUR_PORT"
@@ -115,13 +123,15 @@ make_witnessed() {
 }
 
 write_policies() {
-  local ours ours_ml_dsa any lite third
+  local log ours ours_ml_dsa any lite third
   ours="witness cairn $(vkey_of ours 04) http://127.0.0.1:$OUR_PORT"
   ours_ml_dsa="witness cairn-ml-dsa $(vkey_of ours 06) http://127.0.0.1:$OUR_PORT"
   any='group cairn-any any cairn cairn-ml-dsa'
   lite="witness lite $LITEWITNESS_VKEY http://127.0.0.1:$LITEWITNESS_PORT"
   third="witness third $(vkey_of third 04) http://127.0.0.1:$THIRD_PORT"
-  write_policy rekor-v2.policy "$ours" "$ours_ml_dsa" "$any" "$lite" 'group q all cairn-any lite'
+  for log in rekor-v1 rekor-v2; do
+    write_policy "$log.policy" "$ours" "$ours_ml_dsa" "$any" "$lite" 'group q all cairn-any lite'
+  done
   write_policy rekor-v2.ed25519 "$ours" "$lite" 'group q all cairn lite'
   write_policy raw.policy "$ours" "$ours_ml_dsa" "$any" "$lite" "$third" \
     'group q 2 cairn-any lite third'
@@ -152,5 +162,8 @@ published() {
 }
 
 read_published() {
-  "$BUILT/reader" --url "$W_URL/logs/$1" --vkey "$WORK/$1.vkey" --save "$WORK/$1.checkpoint"
+  local origin=()
+  if [ -e "$WORK/$1.origin" ]; then origin=(--origin "$(cat "$WORK/$1.origin")"); fi
+  "$BUILT/reader" --url "$W_URL/logs/$1" --vkey "$WORK/$1.vkey" ${origin[@]+"${origin[@]}"} \
+    --save "$WORK/$1.checkpoint"
 }

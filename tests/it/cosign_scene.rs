@@ -7,6 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use log_core::{Origin, SignedNote, TreeHead, VerifierKey, WitnessPolicy, sha256};
+use log_server::init::REKOR_V1_LOG;
 use log_tests::record::Record;
 use log_tests::{
     Acknowledged, Connection, DataDir, Request, ServerProcess, Submission, SubmissionMaker,
@@ -213,7 +214,10 @@ impl Scene {
 
     /// A data directory of size 0 with the key of this scene's log.
     pub(crate) fn empty_store() -> DataDir {
-        DataDir::born(ORIGIN, *sha256(ORIGIN.as_bytes()).as_bytes())
+        let dir = DataDir::born(ORIGIN, *sha256(ORIGIN.as_bytes()).as_bytes());
+        // A process whose only log is shut ends, and says why.
+        dir.forget_log(REKOR_V1_LOG);
+        dir
     }
 
     fn with_quorum(mut self, threshold: usize) -> Self {

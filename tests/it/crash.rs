@@ -71,7 +71,7 @@ fn acknowledged_entries_survive_random_kills() {
 }
 
 /// Once in three rounds up to three starts end before, while or just after they recover.
-fn kill_while_starting(dir: &DataDir, choices: &mut Choices) {
+pub(crate) fn kill_while_starting(dir: &DataDir, choices: &mut Choices) {
     if !choices.once_in(3) {
         return;
     }

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
 use log_core::{TreeHead, VerifierKey, sha256};
-use log_server::init::{NewLog, REKOR_V2_LOG, add_log};
+use log_server::init::{NewLog, REKOR_V1_LOG, REKOR_V2_LOG, add_log};
 use log_server::log::Personality;
 use log_server::log::directory::Birth;
 use log_server::log::signer::NewKeys;
@@ -192,15 +192,13 @@ impl Scene {
         assert!(!self.file("db.last-good").exists(), "a copy that was not accepted was left");
     }
 
-    /// Serves the victim without the log beside it.
+    /// Serves the victim without the logs beside it.
     fn start_alone(&self) -> Result<ServerProcess, log_tests::Ended> {
-        let both = fs::read_to_string(self.dir.config()).expect("cairn.toml");
-        let sections: Vec<&str> = both.split("[[log]]").collect();
-        assert!(sections.len() == 3 && sections[2].contains(VICTIM), "{both}");
-        let alone = format!("{}[[log]]{}", sections[0], sections[2]);
-        fs::write(self.dir.config(), alone).expect("cairn.toml can be written");
+        let all = fs::read_to_string(self.dir.config()).expect("cairn.toml");
+        self.dir.forget_log(REKOR_V1_LOG);
+        self.dir.forget_log(REKOR_V2_LOG);
         let started = self.dir.try_start();
-        fs::write(self.dir.config(), both).expect("cairn.toml can be written");
+        fs::write(self.dir.config(), all).expect("cairn.toml can be written");
         started
     }
 

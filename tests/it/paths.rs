@@ -22,7 +22,7 @@ const ODD_TILES: &str = "
 const ODD_PATHS: &str = "
     /tile/ /tile/0/٠٠٠.p/1 / // /. /.. /../../etc/passwd /..%2f..%2fetc/passwd /%00 /% /%zz
     /checkpoint/ //checkpoint /checkpoint/.. /Checkpoint /checkpoint%20 /api/v2/
-    /api/v2/checkpoint/ /api/v1/log/entries /api/v2/log/entries/0 /logs/ /logs/rekor-v2
+    /api/v2/checkpoint/ /api/v2/log/entries/0 /logs/ /logs/rekor-v2
     /logs/rekor-v2/ /logs/none/checkpoint /logs//checkpoint /logs/../checkpoint
     /logs/rekor-v2/../../checkpoint /logs/rekor-v2/db/CURRENT /logs/rekor-v2/key.pem /cairn.toml
     /metrics /admin.sock * /entry/1";

@@ -56,11 +56,18 @@ impl CheckedLog {
 /// At the first difference.
 #[track_caller]
 pub fn check_log(url: &str, key: &VerifierKey) -> CheckedLog {
+    check_log_of(url, &Origin::parse(key.name().as_str()).expect("an origin"), key)
+}
+
+/// The same of a log whose origin is not the name of its key.
+///
+/// # Panics
+/// At the first difference.
+#[track_caller]
+pub fn check_log_of(url: &str, origin: &Origin, key: &VerifierKey) -> CheckedLog {
     let mut log = Reader::of(url);
     let note = String::from_utf8(log.read("checkpoint")).expect("a note is text");
-    let origin = Origin::parse(key.name().as_str()).expect("an origin");
-    let signed =
-        SignedCheckpoint::open(note.as_bytes(), &origin, key).expect("a signed checkpoint");
+    let signed = SignedCheckpoint::open(note.as_bytes(), origin, key).expect("a signed checkpoint");
     let head = signed.head();
     let leaves = log.leaves(head.size);
     let hashes: Vec<Hash> = leaves.iter().map(Leaf::hash).collect();

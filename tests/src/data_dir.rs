@@ -12,6 +12,9 @@ use tempfile::TempDir;
 
 use crate::process::{Ended, ServerProcess, binary};
 
+/// How the section of a log begins in `cairn.toml`.
+const LOG_SECTION: &str = "\n[[log]]\n";
+
 /// A data directory that goes away with this value.
 pub struct DataDir {
     root: TempDir,
@@ -125,6 +128,16 @@ impl DataDir {
             .unwrap_or_else(|| panic!("cairn.toml has no {key} after {after}"));
         *line = format!("{key} = {value}");
         fs::write(self.config(), lines.join("\n") + "\n").expect("cairn.toml can be written");
+    }
+
+    /// Takes a log out of the configuration; its files stay.
+    pub fn forget_log(&self, log: &str) {
+        let text = fs::read_to_string(self.config()).expect("cairn.toml is there");
+        let named = format!("\nname = {log:?}\n");
+        let (gone, kept): (Vec<_>, Vec<_>) =
+            text.split(LOG_SECTION).partition(|section| section.contains(&named));
+        assert_eq!(gone.len(), 1, "cairn.toml has one log {log}");
+        fs::write(self.config(), kept.join(LOG_SECTION)).expect("cairn.toml can be written");
     }
 
     /// Serves the directory.

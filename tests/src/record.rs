@@ -53,8 +53,17 @@ impl Record {
         let origin = Origin::parse(key.name().as_str()).expect("an origin");
         let signed = SignedCheckpoint::open(note.as_bytes(), &origin, key);
         let head = signed.unwrap_or_else(|error| panic!("{error}: {note}")).head();
-        self.rows().saw(&head);
+        self.saw_head(&head);
         head
+    }
+
+    /// Notes a head whose signature was verified.
+    ///
+    /// # Panics
+    /// When another root of this size was signed before.
+    #[track_caller]
+    pub fn saw_head(&self, head: &TreeHead) {
+        self.rows().saw(head);
     }
 
     /// How many entries were acknowledged.

@@ -4,7 +4,11 @@
 check_litewitness() {
   make_witnessed
   check litewitness "cosigns the empty tree, as our own witness does" cosigned rekor-v2 0
+  check litewitness "cosigns the empty tree of Rekor v1, whose origin is not its key's name" \
+    cosigned rekor-v1 0
   check litewitness "cosigns an entry before that is answered" submit_witnessed 1
+  check litewitness "cosigns an entry of Rekor v1" submit_witnessed_v1 1
+  check litewitness "cosigns the head over that" cosigned rekor-v1 1
   check litewitness "is in the policy that cairn trust export writes" export_witnessed_trust
   check litewitness "stands beside our witness in the answer, cairn verifies" verify_witnessed 1
   make_witness stranger stranger.example/w
@@ -126,6 +130,14 @@ submit_witnessed() {
   cairn submit --url "$W_URL" --key "$WORK/witnessed.key" --log-vkey "$WORK/rekor-v2.vkey" \
     --bundle "$file.bundle" --tlog-proof "$file.proof" "$file" &&
     [ "$(log_index "$file.bundle")" = $(($1 - 1)) ]
+}
+
+# submit_witnessed_v1 SIZE: the same for Rekor v1, whose answers never hold witnesses' lines.
+submit_witnessed_v1() {
+  cairn submit --api v1 --url "$W_URL" --key "$WORK/witnessed.key" --kind hashedrekord \
+    --bundle "$WORK/witnessed-v1.bundle" "$ARTIFACT" &&
+    [ "$(log_index "$WORK/witnessed-v1.bundle")" = $(($1 - 1)) ] &&
+    ! grep -q litewitness "$WORK/witnessed-v1.bundle"
 }
 
 # verify_witnessed SIZE [POLICY]: what the log answered to the entry, offline.

@@ -23,6 +23,9 @@ check_tessera() {
     fsck "$ENTRIES" --storage_url="$RAW_URL/" --public_key="$TRUST/raw.vkey"
   check tessera "fsck of the rekor-v2 log" \
     fsck '[0-9]*' --storage_url="$URL/" --public_key="$TRUST/rekor-v2.vkey"
+  check tessera "fsck of the rekor-v1 log" \
+    fsck '[0-9]*' --storage_url="$URL/logs/rekor-v1/" --public_key="$TRUST/rekor-v1.vkey" \
+    --origin="$V1_ORIGIN"
   refuse tessera "another log's key" 'no verifiable signatures' \
     fsck "$ENTRIES" --storage_url="$RAW_URL/" --public_key="$TRUST/rekor-v2.vkey"
 }
@@ -31,6 +34,12 @@ check_tessera() {
 fsck() {
   "$FSCK" --ui=false --N=8 "${@:2}" 2>&1 | tee "$WORK/fsck.log"
   grep -q "Successfully fsck'd log with size $1 " "$WORK/fsck.log"
+}
+
+# read_v1 OPTION...: the log of Rekor v1, by its tiles.
+read_v1() {
+  "$BUILT/reader" --url "$URL/logs/rekor-v1" --vkey "$TRUST/rekor-v1.vkey" \
+    --origin "$V1_ORIGIN" "$@"
 }
 
 check_tlog() {
@@ -46,6 +55,14 @@ check_tlog() {
     check tlog "recomputes the rekor-v2 tree at ${base#"$URL"}/ and proves its past" \
       "$BUILT/reader" --url "$base" --vkey "$TRUST/rekor-v2.vkey" ${older[@]+"${older[@]}"}
   done
+  older=()
+  for file in "$WORK"/checkpoints-v1/*; do
+    if [ -e "$file" ]; then older+=(--old "$file"); fi
+  done
+  check tlog "recomputes the rekor-v1 tree and proves its past" \
+    read_v1 ${older[@]+"${older[@]}"}
+  refuse tlog "the rekor-v1 tree of another origin" 'the origin is' \
+    "$BUILT/reader" --url "$URL/logs/rekor-v1" --vkey "$TRUST/rekor-v1.vkey"
   refuse tlog "another log's key" 'no verifiable signatures' \
     "$BUILT/reader" --url "$RAW_URL" --vkey "$TRUST/rekor-v2.vkey"
   check tlog "keeps a checkpoint of the rekor-v2 log" \

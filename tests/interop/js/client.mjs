@@ -2,6 +2,7 @@
 // of 5 s for an answer, and every threshold at its default of one.
 //
 //   node client.mjs sign messageSignature|dsseEnvelope TRUST TOKEN FILE BUNDLE
+//   node client.mjs sign-v1 hashedrekord|dsse|intoto TRUST TOKEN FILE BUNDLE
 //   node client.mjs verify TRUST FILE BUNDLE IDENTITY ISSUER
 //
 // TRUST is a directory with trusted_root.json and signing_config.json.
@@ -10,7 +11,13 @@ import { createHash } from 'node:crypto';
 import { basename, join } from 'node:path';
 import { bundleFromJSON, bundleToJSON } from '@sigstore/bundle';
 import { SigningConfig, TrustedRoot } from '@sigstore/protobuf-specs';
-import { bundleBuilderFromSigningConfig } from '@sigstore/sign';
+import {
+  bundleBuilderFromSigningConfig,
+  DSSEBundleBuilder,
+  FulcioSigner,
+  MessageSignatureBundleBuilder,
+  RekorWitness,
+} from '@sigstore/sign';
 import { toSignedEntity, toTrustMaterial, Verifier } from '@sigstore/verify';
 
 const IN_TOTO = 'application/vnd.in-toto+json';
@@ -19,16 +26,46 @@ const readJSON = (...path) => JSON.parse(readFileSync(join(...path), 'utf8'));
 const sha256 = (data) => createHash('sha256').update(data).digest('hex');
 
 async function sign(bundleType, trust, tokenFile, file, bundleFile) {
-  const token = readFileSync(tokenFile, 'utf8').trim();
+  const signingConfig = readSigningConfig(trust, 2);
   // No fetchOptions: the defaults, 5 s and two retries, are what applications have.
-  const builder = bundleBuilderFromSigningConfig({
-    signingConfig: SigningConfig.fromJSON(readJSON(trust, 'signing_config.json')),
-    identityProvider: { getToken: async () => token },
-    bundleType,
+  const identityProvider = identityFrom(tokenFile);
+  const builder = bundleBuilderFromSigningConfig({ signingConfig, identityProvider, bundleType });
+  await write(builder, bundleType === 'dsseEnvelope', file, bundleFile);
+}
+
+// As npm and others do it that choose the kind of entry themselves. No timestamp authority: the
+// time in the log's promise is all that says when this was signed.
+async function signV1(entryType, trust, tokenFile, file, bundleFile) {
+  const config = readSigningConfig(trust, 1);
+  const attests = entryType !== 'hashedrekord';
+  const options = { timeout: 5000, retry: { retries: 2 }, fetchOnConflict: true };
+  const signer = new FulcioSigner({
+    fulcioBaseURL: config.caUrls[0].url,
+    identityProvider: identityFrom(tokenFile),
+    ...options,
   });
+  const log = { rekorBaseURL: config.rekorTlogUrls[0].url, majorApiVersion: 1 };
+  if (attests) log.entryType = entryType;
+  const witnesses = [new RekorWitness({ ...log, ...options })];
+  const Builder = attests ? DSSEBundleBuilder : MessageSignatureBundleBuilder;
+  await write(new Builder({ signer, witnesses }), attests, file, bundleFile);
+}
+
+const identityFrom = (tokenFile) => {
+  const token = readFileSync(tokenFile, 'utf8').trim();
+  return { getToken: async () => token };
+};
+
+// The library would take the log that is the youngest, of whichever version.
+function readSigningConfig(trust, majorApiVersion) {
+  const config = SigningConfig.fromJSON(readJSON(trust, 'signing_config.json'));
+  config.rekorTlogUrls = config.rekorTlogUrls.filter((log) => log.majorApiVersion === majorApiVersion);
+  return config;
+}
+
+async function write(builder, attests, file, bundleFile) {
   const data = readFileSync(file);
-  const artifact =
-    bundleType === 'dsseEnvelope' ? { data: statementAbout(file, data), type: IN_TOTO } : { data };
+  const artifact = attests ? { data: statementAbout(file, data), type: IN_TOTO } : { data };
   const started = Date.now();
   const bundle = await builder.create(artifact);
   writeFileSync(bundleFile, JSON.stringify(bundleToJSON(bundle)));
@@ -71,10 +108,11 @@ function verify(trust, file, bundleFile, identity, issuer) {
 }
 
 const [command, ...args] = process.argv.slice(2);
-const commands = { sign: [sign, 5], verify: [verify, 5] };
+const commands = { sign: [sign, 5], 'sign-v1': [signV1, 5], verify: [verify, 5] };
 const [run, arity] = commands[command] ?? [];
 if (!run || args.length !== arity) {
-  console.error('usage: sign KIND TRUST TOKEN FILE BUNDLE | verify TRUST FILE BUNDLE WHO ISSUER');
+  console.error('usage: sign|sign-v1 KIND TRUST TOKEN FILE BUNDLE');
+  console.error('       verify TRUST FILE BUNDLE WHO ISSUER');
   process.exit(2);
 }
 try {

@@ -11,6 +11,7 @@
 //	tsa.pem    certificates of the timestamp authority, leaf first
 //	token.jwt  an identity token for dev@example.test
 //	rsa.pem    an RSA key to sign with, as some clients import keys and make none
+//	stamp.tsr  an answer of the timestamp authority, certificate included, to log as it is
 //	url        where it listens; written last, so whoever sees it may start
 package main
 
@@ -82,6 +83,8 @@ func serve(dir string) error {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /api/v2/signingCert",
 		answer("application/json", http.StatusOK, ca.handle))
+	mux.HandleFunc("POST /api/v1/signingCert",
+		answer("application/pem-certificate-chain", http.StatusCreated, ca.handleV1))
 	mux.HandleFunc("POST /api/v1/timestamp",
 		answer("application/timestamp-reply", http.StatusCreated, tsa.handle))
 	endpoints, err := json.Marshal(map[string]string{
@@ -139,7 +142,37 @@ func (ca *authority) handle(r *http.Request, body []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	token := request.Credentials.OidcIdentityToken
+	certificates, err := ca.certify(key, r, request.Credentials.OidcIdentityToken)
+	if err != nil {
+		return nil, err
+	}
+	return json.Marshal(map[string]any{
+		"signedCertificateEmbeddedSct": map[string]any{
+			"chain": map[string]any{"certificates": certificates},
+		},
+	})
+}
+
+// handleV1 answers the older request, whose key is PEM once more encoded (cosign 2).
+func (ca *authority) handleV1(r *http.Request, body []byte) ([]byte, error) {
+	var request struct{ PublicKey struct{ Content []byte } }
+	if err := json.Unmarshal(body, &request); err != nil {
+		return nil, err
+	}
+	block, _ := pem.Decode(request.PublicKey.Content)
+	if block == nil {
+		return nil, errors.New("the public key is not PEM")
+	}
+	key, err := x509.ParsePKIXPublicKey(block.Bytes)
+	if err != nil {
+		return nil, err
+	}
+	certificates, err := ca.certify(key, r, "")
+	return []byte(strings.Join(certificates, "")), err
+}
+
+// certify issues a certificate to whom the token names, which is in the header unless it is given.
+func (ca *authority) certify(key crypto.PublicKey, r *http.Request, token string) ([]string, error) {
 	if token == "" {
 		token = strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")
 	}
@@ -151,12 +184,7 @@ func (ca *authority) handle(r *http.Request, body []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	certificates := []string{pemOf("CERTIFICATE", leaf), pemOf("CERTIFICATE", ca.cert.Raw)}
-	return json.Marshal(map[string]any{
-		"signedCertificateEmbeddedSct": map[string]any{
-			"chain": map[string]any{"certificates": certificates},
-		},
-	})
+	return []string{pemOf("CERTIFICATE", leaf), pemOf("CERTIFICATE", ca.cert.Raw)}, nil
 }
 
 func (request *certificateRequest) publicKey() (crypto.PublicKey, error) {
@@ -222,6 +250,13 @@ func writeFiles(dir, url string, ca *authority, tsa *timestamper) error {
 	if err != nil {
 		return err
 	}
+	digest := sha256.Sum256([]byte("a document"))
+	stamp, err := tsa.stamp(&timestampRequest{
+		Imprint: imprint{algorithmIdentifier(oidSHA256), digest[:]}, CertReq: true,
+	}, time.Now())
+	if err != nil {
+		return err
+	}
 	// The address comes last and by renaming: it says that everything else is there.
 	files := []struct{ name, content string }{
 		{"ca.pem", pemOf("CERTIFICATE", ca.cert.Raw)},
@@ -229,6 +264,7 @@ func writeFiles(dir, url string, ca *authority, tsa *timestamper) error {
 		{"tsa.pem", pemOf("CERTIFICATE", tsa.cert.Raw) + pemOf("CERTIFICATE", tsa.root.Raw)},
 		{"token.jwt", newToken(time.Now())},
 		{"rsa.pem", pemOf("PRIVATE KEY", signingKey)},
+		{"stamp.tsr", string(stamp)},
 		{"url.part", url},
 	}
 	for _, file := range files {

@@ -3,7 +3,7 @@
 // authenticates every tile's hashes against the checkpoint, and proves that the trees of older
 // checkpoints are prefixes of the newest.
 //
-//	reader --url URL --vkey FILE [--leaves FILE] [--save CHECKPOINT] [--old CHECKPOINT]...
+//	reader --url URL --vkey FILE [--origin ORIGIN] [--leaves FILE] [--save CHECKPOINT] [--old CHECKPOINT]...
 package main
 
 import (
@@ -27,6 +27,7 @@ func main() {
 	var want wanted
 	flag.StringVar(&want.url, "url", "", "where checkpoint and tile/ are served")
 	flag.StringVar(&want.vkey, "vkey", "", "file with the log's verifier key")
+	flag.StringVar(&want.origin, "origin", "", "the log's origin, if not the name of its key")
 	flag.StringVar(&want.leaves, "leaves", "", "file of the leaf hashes expected, 32 bytes each")
 	flag.StringVar(&want.save, "save", "", "file to keep the checkpoint in once all is checked")
 	flag.Func("old", "file with an older checkpoint; may be repeated", func(path string) error {
@@ -46,8 +47,8 @@ func main() {
 
 // wanted is what the command line asks for.
 type wanted struct {
-	url, vkey, leaves, save string
-	old                     []string
+	url, vkey, origin, leaves, save string
+	old                             []string
 }
 
 func (want *wanted) check() (string, error) {
@@ -59,12 +60,16 @@ func (want *wanted) check() (string, error) {
 	if err != nil {
 		return "", err
 	}
+	by := logKey{verifier, want.origin}
+	if by.origin == "" {
+		by.origin = verifier.Name()
+	}
 	server := newServer(want.url)
 	text, err := server.get("checkpoint")
 	if err != nil {
 		return "", err
 	}
-	tree, err := openCheckpoint(text, verifier)
+	tree, err := openCheckpoint(text, by)
 	if err != nil {
 		return "", err
 	}
@@ -89,7 +94,7 @@ func (want *wanted) check() (string, error) {
 		}
 	}
 	for _, path := range want.old {
-		if err := proveOld(path, verifier, tiles, hashes, tree); err != nil {
+		if err := proveOld(path, by, tiles, hashes, tree); err != nil {
 			return "", fmt.Errorf("%s: %w", path, err)
 		}
 	}
@@ -215,7 +220,7 @@ func proveRecords(tiles *tileReader, hashes storage, tree tlog.Tree) error {
 
 // proveOld proves that the tree of an older checkpoint is a prefix of tree.
 func proveOld(
-	path string, by note.Verifier, tiles *tileReader, hashes storage, tree tlog.Tree,
+	path string, by logKey, tiles *tileReader, hashes storage, tree tlog.Tree,
 ) error {
 	text, err := os.ReadFile(path)
 	if err != nil {
@@ -254,8 +259,14 @@ func proveOld(
 }
 
 // openCheckpoint verifies the signature of the log under its own name, and reads size and root.
-func openCheckpoint(text []byte, by note.Verifier) (tlog.Tree, error) {
-	signed, err := note.Open(text, note.VerifierList(by))
+// logKey is a log's key, and the first line of what it signs.
+type logKey struct {
+	verifier note.Verifier
+	origin   string
+}
+
+func openCheckpoint(text []byte, by logKey) (tlog.Tree, error) {
+	signed, err := note.Open(text, note.VerifierList(by.verifier))
 	if err != nil {
 		return tlog.Tree{}, err
 	}
@@ -264,8 +275,8 @@ func openCheckpoint(text []byte, by note.Verifier) (tlog.Tree, error) {
 	if len(lines) < 4 {
 		return tree, errors.New("the checkpoint has fewer than three lines")
 	}
-	if lines[0] != by.Name() {
-		return tree, fmt.Errorf("the origin is %q, the key is named %q", lines[0], by.Name())
+	if lines[0] != by.origin {
+		return tree, fmt.Errorf("the origin is %q, not %q", lines[0], by.origin)
 	}
 	if _, err := fmt.Sscanf(lines[1], "%d", &tree.N); err != nil || fmt.Sprint(tree.N) != lines[1] {
 		return tree, fmt.Errorf("bad size %q", lines[1])

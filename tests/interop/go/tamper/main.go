@@ -1,5 +1,6 @@
 // Command tamper reads a Sigstore bundle and writes damaged copies of it, each with the name of
-// what was changed: NAME.json. No client may accept one of them.
+// what was changed: NAME.json. No client may accept one of them. What the bundle does not have,
+// such as the log's promise in those of Rekor v2, cannot be damaged and gives no copy.
 //
 //	tamper BUNDLE DIRECTORY
 package main
@@ -27,13 +28,17 @@ func main() {
 		log.Fatal("tamper: ", err)
 	}
 	for name, damage := range damages {
-		if err := write(bundle, filepath.Join(os.Args[2], name+".json"), damage); err != nil {
+		err := write(bundle, filepath.Join(os.Args[2], name+".json"), damage)
+		if err != nil && !errors.Is(err, errAbsent) {
 			log.Fatalf("tamper: %s: %v", name, err)
 		}
 	}
 }
 
 type object = map[string]any
+
+// errAbsent says that a bundle of this kind has no such part.
+var errAbsent = errors.New("the bundle does not have that")
 
 var damages = map[string]func(object) error{
 	// The artefact's signature.
@@ -99,6 +104,27 @@ var damages = map[string]func(object) error{
 		entry["logIndex"], proof["logIndex"] = other, other
 		return err
 	},
+	// The signature by which a Rekor v1 log promised to keep the entry, and gave it its time.
+	"another-promise": func(bundle object) error {
+		promise, err := inclusionPromise(bundle)
+		if err != nil {
+			return err
+		}
+		return flipLast(promise, "signedEntryTimestamp")
+	},
+	// The time in that promise, one second later.
+	"another-time": func(bundle object) error {
+		if _, err := inclusionPromise(bundle); err != nil {
+			return err
+		}
+		entry, err := logEntry(bundle)
+		if err != nil {
+			return err
+		}
+		time, err := strconv.ParseInt(entry["integratedTime"].(string), 10, 64)
+		entry["integratedTime"] = strconv.FormatInt(time+1, 10)
+		return err
+	},
 	// No proof at all.
 	"no-proof": func(bundle object) error {
 		entry, err := logEntry(bundle)
@@ -151,6 +177,18 @@ func inclusionProof(bundle object) (object, error) {
 		return object{}, err
 	}
 	return at[object](entry, "inclusionProof")
+}
+
+func inclusionPromise(bundle object) (object, error) {
+	entry, err := logEntry(bundle)
+	if err != nil {
+		return nil, err
+	}
+	promise, ok := entry["inclusionPromise"].(object)
+	if !ok {
+		return nil, errAbsent
+	}
+	return promise, nil
 }
 
 func editCheckpoint(bundle object, edit func(string) (string, error)) error {
