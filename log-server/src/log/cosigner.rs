@@ -17,7 +17,7 @@ use super::cosign::{Cosigned, CosignedLine, Signed};
 use super::mailbox::Mailbox;
 use super::panel::Panel;
 use super::publish::{Published, publish};
-use super::round::{Attempt, Heard};
+use super::round::{Attempt, Heard, SPARE_PAUSE};
 use super::signer::Signer;
 use super::witnessed::Witnessed;
 use super::{Fatal, Shared};
@@ -91,6 +91,8 @@ pub(super) struct Cosigner {
     gathers_until: Instant,
     /// When the published head needs fresh lines.
     pub(super) refresh: Instant,
+    /// When something was published last.
+    pub(super) idle_since: Instant,
     last_outcome: RoundOutcome,
 }
 
@@ -131,6 +133,7 @@ impl Cosigner {
             next_round: now,
             gathers_until: now,
             refresh: now,
+            idle_since: now,
             last_outcome: RoundOutcome::Quorum,
         };
         cosigner.show_all();
@@ -195,11 +198,12 @@ impl Cosigner {
         is_low
     }
 
-    /// While there is nothing else to do, asks those who were busy or down during the round of the
-    /// published head: their lines join its note.
-    fn ask_stragglers(&mut self, now: Instant) {
+    /// While there is nothing else to do, asks those who were busy, down or spared during the round
+    /// of the published head: their lines join its note.
+    pub(super) fn ask_stragglers(&mut self, now: Instant) {
         let Some(newest) = &self.newest else { return };
-        if newest.about.tree().size != self.mailbox.committed_size() {
+        let is_newest = newest.about.tree().size == self.mailbox.committed_size();
+        if !is_newest || now < self.idle_since + SPARE_PAUSE {
             return;
         }
         let (about, missing) =
@@ -213,7 +217,8 @@ impl Cosigner {
     async fn wait(&mut self, now: Instant, at_most: Duration) -> Result<(), Fatal> {
         self.show_backlog();
         let late = self.unsaved_since.map(|since| since + LATE_LINES_PAUSE);
-        let times = [self.next_round, self.gathers_until, self.refresh];
+        let idle = self.idle_since + SPARE_PAUSE;
+        let times = [self.next_round, self.gathers_until, self.refresh, idle];
         let times = times.into_iter().chain(late).chain(self.panel.next_due(now));
         let next = times.filter(|time| *time > now).min();
         let end = now + at_most;
@@ -308,7 +313,8 @@ impl Cosigner {
         self.newest = Some(attempt);
         self.failed = None;
         self.unsaved_since = None;
-        self.refresh = Instant::now() + REFRESH_INTERVAL;
+        self.idle_since = Instant::now();
+        self.refresh = self.idle_since + REFRESH_INTERVAL;
         Ok(())
     }
 

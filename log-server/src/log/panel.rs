@@ -11,6 +11,7 @@ use log_core::policy::{PolicyWitness, WitnessPolicy};
 use log_core::tree::TreeSize;
 
 use super::cosign::CosignedLine;
+use super::round::SPARE_SPACING;
 use super::witnessed::KnownSizes;
 use crate::config::{WITNESSES_MAX, WitnessSettings};
 use crate::metrics::{LogMetrics, WitnessMetrics};
@@ -67,6 +68,10 @@ pub(super) struct Endpoint {
     failure: Patience,
     /// The least time between two requests, by its budget.
     spacing: Duration,
+    /// When its last request began.
+    pub(super) asked_at: Instant,
+    /// How long its last request took, with all that it taught.
+    pub(super) took: Duration,
 }
 
 /// When somebody who gave nothing is tried again.
@@ -218,6 +223,32 @@ impl Panel {
         (0..self.endpoints.len()).filter(free).collect()
     }
 
+    /// The endpoints without which the others still make a quorum, if all of these answer: the
+    /// slowest ones that were asked just before. Whoever has a budget, is not waited for or failed
+    /// last is none of them.
+    pub(super) fn spares(&self, policy: &WitnessPolicy, now: Instant) -> Vec<usize> {
+        let is_sure = |at: &usize| {
+            let endpoint = &self.endpoints[*at];
+            endpoint.awaited && endpoint.health == Health::Up
+        };
+        let mut sure: Vec<usize> = self.free(now).into_iter().filter(is_sure).collect();
+        sure.sort_by_key(|at| self.endpoints[*at].took);
+        let mut spares = Vec::new();
+        for at in sure.clone().into_iter().rev() {
+            let of_others = |member: &Member| {
+                !member.excluded && member.endpoint != at && sure.contains(&member.endpoint)
+            };
+            let without = |one: &PolicyWitness| self.of_key(&one.key).is_some_and(of_others);
+            let endpoint = &self.endpoints[at];
+            let is_recent = now < endpoint.asked_at + SPARE_SPACING;
+            if is_recent && endpoint.spacing.is_zero() && policy.holds(without) {
+                sure.retain(|other| *other != at);
+                spares.push(at);
+            }
+        }
+        spares
+    }
+
     /// The endpoints whose line is missing on the published note, as far as they may be asked for
     /// that alone: they were busy or down when its round began.
     pub(super) fn stragglers(&self, lines: &[CosignedLine], now: Instant) -> Vec<usize> {
@@ -292,6 +323,8 @@ impl Endpoint {
             due: Instant::now(),
             failure: Patience::new(),
             spacing: Duration::ZERO,
+            asked_at: Instant::now(),
+            took: Duration::ZERO,
         }
     }
 
@@ -303,6 +336,7 @@ impl Endpoint {
     /// So many requests were made since `began`: its budget decides when the next may follow.
     pub(super) fn asked(&mut self, began: Instant, requests: u32) {
         self.busy = false;
+        self.took = began.elapsed();
         self.due = began + self.spacing.saturating_mul(requests);
     }
 

@@ -1,8 +1,9 @@
 //! Round: all witnesses are asked about one head, the newest committed one.
 //!
-//! A round ends when the quorum holds, when nobody is left who could answer, or with its time. A
-//! request that is still under way then goes on by itself; its witness is not asked again before
-//! it has ended. Whatever a witness does costs nothing but its own vote.
+//! In a busy log those whose answers make the quorum are asked first, and the others, if they were
+//! asked just before, a moment later or when the log has published. A round ends when the quorum holds, when nobody is left
+//! who could answer, or with its time. A request that is still under way then goes on by itself;
+//! its witness is not asked again before it has ended. Whatever a witness does costs nothing but its own vote.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -26,6 +27,13 @@ use crate::witness::{WitnessAnswer, WitnessClient};
 pub(super) const ROUND_TIME_MAX: Duration = Duration::from_millis(1500);
 /// A request lasts no longer, with all that it teaches; it may outlive its round.
 pub(super) const REQUEST_TIME_MAX: Duration = Duration::from_secs(3);
+/// Witnesses that a quorum can do without, and that were asked less than [`SPARE_SPACING`] ago, are
+/// asked this long after the others, or after the log has published. Little beside a way over the
+/// network, and much beside an answer from next door, where all that a third witness does at once
+/// is to keep the other two from their work.
+pub(super) const SPARE_PAUSE: Duration = Duration::from_millis(5);
+/// A log that publishes more often than this does not need everybody each time.
+pub(super) const SPARE_SPACING: Duration = Duration::from_millis(50);
 /// How often one request may be taught another size. Once is usual; more than this is a circle.
 const TAUGHT_MAX: u32 = 3;
 /// Lines of one witness in one answer that are looked at: it has one to give.
@@ -132,14 +140,22 @@ impl Cosigner {
         // A witness that is busy with an older head is waited for like the others.
         let mut awaited = self.panel.awaited_and_busy();
         awaited.retain(|endpoint| self.panel.can_add(*endpoint, &attempt.lines, began));
+        let mut spares = self.spares(&attempt, began);
         for endpoint in self.panel.free(began) {
-            self.ask_in_round(endpoint, &attempt, &mut awaited);
+            if !spares.contains(&endpoint) {
+                self.ask_in_round(endpoint, &attempt, &mut awaited);
+            }
         }
         self.pace(began, attempt.about.tree().size);
         let end = tokio::time::Instant::from_std(began + ROUND_TIME_MAX);
+        let spares_due = tokio::time::Instant::from_std(began + SPARE_PAUSE);
         while !attempt.holds(&self.settings.policy, |_| true) && !awaited.is_empty() {
             let heard = tokio::select! {
                 heard = self.ears.recv() => heard.expect("invariant: we hold a sender ourselves"),
+                () = tokio::time::sleep_until(spares_due), if !spares.is_empty() => {
+                    self.ask_spares(&mut spares, &attempt, &mut awaited);
+                    continue;
+                }
                 () = tokio::time::sleep_until(end) => break,
                 () = self.mailbox.ended(), if !self.mailbox.has_waiting() => break,
             };
@@ -147,6 +163,10 @@ impl Cosigner {
             awaited.retain(|waiting| *waiting != endpoint);
             let (about, lines) = self.hear(heard)?;
             if attempt.is_about(&about) {
+                if lines.is_empty() {
+                    // One of those that the quorum was hoped for from gave nothing.
+                    self.ask_spares(&mut spares, &attempt, &mut awaited);
+                }
                 attempt.join(lines);
                 continue;
             }
@@ -157,6 +177,24 @@ impl Cosigner {
             }
         }
         self.end_round(attempt, began.elapsed())
+    }
+
+    /// The endpoints that a round about a new head can do without, if the others answer as they did
+    /// last.
+    fn spares(&self, attempt: &Attempt, now: Instant) -> Vec<usize> {
+        match &self.newest {
+            Some(newest) if !newest.is_about(&attempt.about) && attempt.lines.is_empty() => {
+                self.panel.spares(&self.settings.policy, now)
+            }
+            // Nothing was published yet, or the head was asked about before: everybody is asked.
+            _ => Vec::new(),
+        }
+    }
+
+    fn ask_spares(&mut self, spares: &mut Vec<usize>, attempt: &Attempt, awaited: &mut Vec<usize>) {
+        for endpoint in spares.drain(..) {
+            self.ask_in_round(endpoint, attempt, awaited);
+        }
     }
 
     /// Asks an endpoint unless all lines that it could give are there. Whoever is in `also_ask` is
@@ -238,6 +276,7 @@ impl Cosigner {
     pub(super) fn ask(&mut self, endpoint: usize, about: &Arc<Signed>, teach: bool) {
         let asked = &mut self.panel.endpoints[endpoint];
         asked.busy = true;
+        asked.asked_at = Instant::now();
         let (client, latest) = (asked.client.clone(), asked.latest);
         let call = Call {
             endpoint,

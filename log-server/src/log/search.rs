@@ -16,6 +16,10 @@ pub const SEARCH_HITS_MAX: usize = 100_000;
 pub const SEARCH_ROWS_MAX: usize = 2_000_000;
 /// Rows that are read from the store at a time.
 const CHUNK_ROWS: usize = 1024;
+/// The same at first: a key of one artefact has one entry, or a few.
+const FIRST_CHUNK_ROWS: usize = 16;
+/// Rows of a quick search: one look for each of the four things that a client may ask by.
+const QUICK_ROWS_MAX: usize = 4 * (FIRST_CHUNK_ROWS + 1);
 
 /// What is looked for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -61,14 +65,38 @@ impl Log {
         at: &Published,
         search: &Search,
     ) -> Result<Vec<(LeafIndex, Hash)>, SearchError> {
-        let found = find(self.shared.store.as_ref(), at.head().size.get(), search)?;
+        let store = self.shared.store.as_ref();
+        let found = find(store, at.head().size.get(), search, SEARCH_ROWS_MAX)?;
         Ok(self.shared.leaf_hashes(at, &found)?)
+    }
+
+    /// The same for a search that needs a few rows only, as most do: it costs about what the read
+    /// of an entry costs. `None` if it needs more.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub fn search_quickly(
+        &self,
+        at: &Published,
+        search: &Search,
+    ) -> Result<Option<Vec<(LeafIndex, Hash)>>, SearchError> {
+        let store = self.shared.store.as_ref();
+        match find(store, at.head().size.get(), search, QUICK_ROWS_MAX) {
+            Ok(found) => Ok(Some(self.shared.leaf_hashes(at, &found)?)),
+            Err(SearchError::TooMuchWork(_)) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 }
 
 /// The indices below `size` that a search finds.
-fn find(store: &dyn Store, size: u64, search: &Search) -> Result<Vec<LeafIndex>, SearchError> {
-    find_in(|key, from, limit| store.search(key, from, limit), size, search)
+fn find(
+    store: &dyn Store,
+    size: u64,
+    search: &Search,
+    rows_max: usize,
+) -> Result<Vec<LeafIndex>, SearchError> {
+    find_in(|key, from, limit| store.search(key, from, limit), size, search, rows_max)
 }
 
 /// The same over whatever reads the rows of a key from an index on, so many at most.
@@ -76,6 +104,7 @@ fn find_in(
     read_rows: impl Fn(&SearchKey, LeafIndex, usize) -> Result<Vec<LeafIndex>, StoreError>,
     size: u64,
     search: &Search,
+    rows_max: usize,
 ) -> Result<Vec<LeafIndex>, SearchError> {
     let mut next = match search.after {
         Some(after) => after.get().saturating_add(1),
@@ -84,13 +113,14 @@ fn find_in(
     let mut keys = search.keys.clone();
     keys.sort_unstable();
     keys.dedup();
-    let mut read = 0;
+    let mut budget = Budget { rows_max, read: 0 };
     let mut rows: Vec<_> = keys.into_iter().map(Rows::of).collect();
     let mut found = Vec::new();
     while search.limit.is_none_or(|limit| found.len() < limit) {
         let mut heads = Vec::with_capacity(rows.len());
         for rows in &mut rows {
-            heads.push(rows.first_from(next, &read_rows, &mut read)?.filter(|index| *index < size));
+            let head = rows.first_from(next, &read_rows, &mut budget)?;
+            heads.push(head.filter(|index| *index < size));
         }
         // All of them: nothing before the largest can be common. Any of them: the smallest.
         let (lowest, is_hit) = if search.all {
@@ -108,11 +138,21 @@ fn find_in(
             found.push(LeafIndex::new(lowest));
         }
         next = if is_hit { lowest + 1 } else { lowest };
-        if read > SEARCH_ROWS_MAX {
-            return Err(SearchError::TooMuchWork(SEARCH_ROWS_MAX));
-        }
     }
     Ok(found)
+}
+
+/// How much one search may read.
+struct Budget {
+    rows_max: usize,
+    read: usize,
+}
+
+impl Budget {
+    fn allows(&self, rows: usize) -> Result<(), SearchError> {
+        let enough = self.read + rows < self.rows_max;
+        if enough { Ok(()) } else { Err(SearchError::TooMuchWork(self.rows_max)) }
+    }
 }
 
 /// The rows of one key, read in chunks.
@@ -127,25 +167,25 @@ struct Rows {
 
 impl Rows {
     fn of(key: SearchKey) -> Self {
-        /// A key of one artefact has one entry, or a few.
-        const FIRST_CHUNK_ROWS: usize = 16;
         Self { key, chunk: VecDeque::new(), chunk_rows: FIRST_CHUNK_ROWS, ended: false }
     }
 
-    /// The first index of this key that is not below `next`; `next` never goes back.
+    /// The first index of this key that is not below `next`; `next` never goes back. Fails if
+    /// that would read more than the budget allows.
     fn first_from(
         &mut self,
         next: u64,
         read_rows: impl Fn(&SearchKey, LeafIndex, usize) -> Result<Vec<LeafIndex>, StoreError>,
-        read: &mut usize,
-    ) -> Result<Option<u64>, StoreError> {
+        budget: &mut Budget,
+    ) -> Result<Option<u64>, SearchError> {
         while self.chunk.front().is_some_and(|index| *index < next) {
             self.chunk.pop_front();
         }
         if self.chunk.is_empty() && !self.ended {
+            budget.allows(self.chunk_rows)?;
             let rows = read_rows(&self.key, LeafIndex::new(next), self.chunk_rows)?;
             // A look into the store is not free, even if it finds nothing.
-            *read += rows.len() + 1;
+            budget.read += rows.len() + 1;
             self.ended = rows.len() < self.chunk_rows;
             self.chunk = rows.into_iter().map(LeafIndex::get).collect();
             self.chunk_rows = CHUNK_ROWS;

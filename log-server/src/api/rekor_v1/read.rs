@@ -10,8 +10,8 @@ use jiff::Timestamp;
 use log_core::proof::InclusionProof;
 use log_core::{EntryId, Hash, LeafIndex, TreeId, TreeSize};
 
-use super::super::ApiError;
 use super::super::body::ReadRequest;
+use super::super::{Api, ApiError};
 use super::encode::{
     EntryParts, LogParts, encode_consistency, encode_entries, encode_ids, encode_log, encode_text,
     line,
@@ -24,10 +24,20 @@ use super::route::Endpoint;
 use super::{accept, json, search as asked};
 use crate::engine::Hosted;
 use crate::log::read::ReadError;
-use crate::log::{Log, Logged, Published, Search, SearchKey};
+use crate::log::{Log, Logged, Published, Search, SearchError, SearchKey};
 
 /// Columns of a key in PEM.
 const PEM_COLUMNS: usize = 64;
+
+/// Longest body of a search that is tried where it came in: a digest, an address, a small key.
+const QUICK_BYTES_MAX: usize = 1024;
+
+/// Entries with their leaf hashes.
+type Hits = Vec<(LeafIndex, Hash)>;
+
+/// Longest list that is answered at once, in bytes. One of names alone is shorter; whatever entries
+/// fit into it are quickly verified.
+const NAMES_BYTES_MAX: usize = 4096;
 
 /// Most digits of a tree id that an answer repeats.
 const ECHO_CHARS_MAX: usize = 64;
@@ -133,12 +143,13 @@ fn pem(spki: &[u8]) -> String {
 
 /// Answers with the entries that a list names, of those that there are.
 pub(super) async fn retrieve(
+    api: &Api,
     hosted: Arc<Hosted>,
     request: ReadRequest,
-    now: Timestamp,
 ) -> Result<Response<Full<Bytes>>, Error> {
+    let (now, is_long) = (api.now(), request.body.len() > NAMES_BYTES_MAX);
     // Up to ten entries are verified, and as many are signed for.
-    let retrieving = tokio::task::spawn_blocking(move || {
+    let retrieve = move || {
         let wanted = Wanted::decode(&request.body)?;
         let (ids, hashes) = wanted.names(now)?;
         let snapshot = Snapshot::of(&hosted)?;
@@ -155,32 +166,52 @@ pub(super) async fn retrieve(
             }
         }
         Ok::<_, Error>(encode_entries(&found))
-    });
-    let answer = retrieving.await.map_err(|_| ApiError::Internal)??;
+    };
+    let answer = if is_long {
+        api.slow_lane.run(retrieve).await??
+    } else {
+        tokio::task::spawn_blocking(retrieve).await.map_err(|_| ApiError::Internal)??
+    };
     Ok(json(StatusCode::OK, answer))
 }
 
-/// Answers with the names of the entries that have what is searched for.
+/// Answers with the names of the entries that have what is searched for. Most searches find a few
+/// entries with less work than it is to hand them to another thread.
 pub(super) async fn search(
     hosted: Arc<Hosted>,
     request: ReadRequest,
     now: Timestamp,
 ) -> Result<Response<Full<Bytes>>, Error> {
+    if request.body.len() <= QUICK_BYTES_MAX
+        && let Some(answer) = names(&hosted, &request.body, now, Log::search_quickly)?
+    {
+        return Ok(json(StatusCode::OK, answer));
+    }
     let searching = tokio::task::spawn_blocking(move || {
-        let asked = asked::decode(&request.body, now)?;
-        let snapshot = Snapshot::of(&hosted)?;
-        let after = asked.after.map(|id| snapshot.find(Name::Id(id))).transpose()?;
-        let after = after.map(|found| found.ok_or(Error::PageStart)).transpose()?;
-        let keys: Vec<SearchKey> = asked.words.iter().map(|word| SearchKey::of(word)).collect();
-        if keys.is_empty() {
-            return Ok(encode_ids(std::iter::empty()));
-        }
-        let search = Search { keys, all: asked.all, after, limit: asked.limit };
-        let found = snapshot.log.search(&snapshot.at, &search)?;
-        Ok::<_, Error>(encode_ids(found.into_iter().map(|(_, hash)| snapshot.id(hash))))
+        names(&hosted, &request.body, now, |log, at, search| log.search(at, search).map(Some))
     });
     let answer = searching.await.map_err(|_| ApiError::Internal)??;
-    Ok(json(StatusCode::OK, answer))
+    Ok(json(StatusCode::OK, answer.ok_or(ApiError::Internal)?))
+}
+
+/// The ids of what is searched for, unless `find` finds that it is too much for it.
+fn names(
+    hosted: &Hosted,
+    body: &[u8],
+    now: Timestamp,
+    find: impl Fn(&Log, &Published, &Search) -> Result<Option<Hits>, SearchError>,
+) -> Result<Option<Vec<u8>>, Error> {
+    let asked = asked::decode(body, now)?;
+    let snapshot = Snapshot::of(hosted)?;
+    let after = asked.after.map(|id| snapshot.find(Name::Id(id))).transpose()?;
+    let after = after.map(|found| found.ok_or(Error::PageStart)).transpose()?;
+    let keys: Vec<SearchKey> = asked.words.iter().map(|word| SearchKey::of(word)).collect();
+    if keys.is_empty() {
+        return Ok(Some(encode_ids(std::iter::empty())));
+    }
+    let search = Search { keys, all: asked.all, after, limit: asked.limit };
+    let found = find(snapshot.log, &snapshot.at, &search)?;
+    Ok(found.map(|found| encode_ids(found.into_iter().map(|(_, hash)| snapshot.id(hash)))))
 }
 
 /// The published tree as one answer sees it. The log has one shard, which takes entries.

@@ -36,7 +36,7 @@ fn store() -> MemoryStore {
 }
 
 fn found(store: &MemoryStore, size: u64, search: &Search) -> Vec<u64> {
-    find(store, size, search).unwrap().into_iter().map(LeafIndex::get).collect()
+    find(store, size, search, SEARCH_ROWS_MAX).unwrap().into_iter().map(LeafIndex::get).collect()
 }
 
 #[test]
@@ -102,10 +102,13 @@ impl Endless {
 fn too_many_hits_are_an_error_and_not_a_shorter_answer() {
     let search = Search { keys: vec![SearchKey::of("even")], ..Search::default() };
     let read = |key: &SearchKey, from, limit| Ok(Endless.rows(key, from, limit));
-    let refused = find_in(read, u64::MAX, &search);
+    let refused = find_in(read, u64::MAX, &search, SEARCH_ROWS_MAX);
     assert!(matches!(refused, Err(SearchError::TooMany(SEARCH_HITS_MAX))));
     let first = Search { limit: Some(SEARCH_HITS_MAX + 1), ..search };
-    assert_eq!(find_in(read, u64::MAX, &first).unwrap().len(), SEARCH_HITS_MAX + 1);
+    assert_eq!(
+        find_in(read, u64::MAX, &first, SEARCH_ROWS_MAX).unwrap().len(),
+        SEARCH_HITS_MAX + 1
+    );
 }
 
 #[test]
@@ -113,6 +116,25 @@ fn keys_with_nothing_in_common_do_not_keep_a_search_busy_for_ever() {
     let keys = vec![SearchKey::of("even"), SearchKey::of("odd")];
     let search = Search { keys, all: true, limit: Some(1), ..Search::default() };
     let read = |key: &SearchKey, from, limit| Ok(Endless.rows(key, from, limit));
-    let refused = find_in(read, u64::MAX, &search);
+    let refused = find_in(read, u64::MAX, &search, SEARCH_ROWS_MAX);
     assert!(matches!(refused, Err(SearchError::TooMuchWork(SEARCH_ROWS_MAX))));
+}
+
+#[test]
+fn a_quick_search_reads_a_few_rows_of_each_key_and_no_more() {
+    let store = store();
+    let quick = |numbers: &[u64], limit| {
+        let keys = numbers.iter().map(|number| key(*number)).collect();
+        let search = Search { keys, limit, ..Search::default() };
+        find(&store, ENTRIES, &search, QUICK_ROWS_MAX)
+    };
+    let few = [0, 700, 1400, 2100, 2800].map(LeafIndex::new);
+    assert_eq!(quick(&[700], None).unwrap(), few);
+    assert_eq!(quick(&[700, 7001, 7002, 7003], None).unwrap(), few);
+    let first: Vec<LeafIndex> = (0..16).map(LeafIndex::new).collect();
+    assert_eq!(quick(&[1], Some(16)).unwrap(), first);
+    for (numbers, limit) in [(&[1][..], None), (&[1], Some(17)), (&[700, 2, 3, 5], None)] {
+        let refused = quick(numbers, limit);
+        assert!(matches!(refused, Err(SearchError::TooMuchWork(QUICK_ROWS_MAX))), "{numbers:?}");
+    }
 }

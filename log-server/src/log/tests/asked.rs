@@ -14,11 +14,19 @@ async fn grown(entries: &[&str]) -> (Disk, [Stub; 3]) {
     for text in entries {
         process.add(text).await.unwrap();
     }
-    // All three have seen everything.
-    let up = |_: &Process| stubs.iter().all(|stub| stub.memory().head == Some(disk.head().tree));
-    process.until("all have seen it", up).await;
+    all_have_cosigned(&process, &disk).await;
     assert_eq!(process.stop(), Vec::<String>::new());
     (disk, stubs)
+}
+
+/// Waits until the log has the lines of all its witnesses over its committed head, also of those
+/// that the quorum did without.
+async fn all_have_cosigned(process: &Process, disk: &Disk) {
+    let size = disk.head().tree.size;
+    let known = |process: &Process| {
+        process.log.witness_status().iter().all(|status| status.known_size == Some(size))
+    };
+    process.until("all have cosigned", known).await;
 }
 
 /// Another store under the same key, grown without witnesses.
@@ -127,8 +135,11 @@ async fn two_copies_that_share_witnesses_only_cannot_both_go_on() {
     let (one, two) = (first.start_witnessed(&settings), second.start_witnessed(&settings));
     one.until("published", |process| process.shown_size() == Some(0)).await;
     two.until("published", |process| process.shown_size() == Some(0)).await;
+    all_have_cosigned(&one, &first).await;
+    all_have_cosigned(&two, &second).await;
     let answer = one.add("a").await.unwrap();
     first.assert_holds(&leaf("a"), &answer);
+    all_have_cosigned(&one, &first).await;
     assert!(two.add("b").await.is_err());
     two.until("fatal", |process| !process.fatals().is_empty()).await;
     assert_eq!(two.shown_size(), Some(0), "the second history was published");
@@ -151,11 +162,12 @@ async fn a_copy_that_was_overtaken_ends_and_stays_shut_until_it_has_the_newest_s
     let (one, two) = (first.start_witnessed(&settings), second.start_witnessed(&settings));
     one.until("published", |process| process.shown_size() == Some(0)).await;
     two.until("published", |process| process.shown_size() == Some(0)).await;
+    all_have_cosigned(&one, &first).await;
+    all_have_cosigned(&two, &second).await;
     for text in ["a", "b", "c"] {
         one.add(text).await.unwrap();
     }
-    let up = |_: &Process| stubs.iter().all(|stub| stub.memory().head == Some(first.head().tree));
-    one.until("all have seen it", up).await;
+    all_have_cosigned(&one, &first).await;
     assert!(two.add("a").await.is_err());
     two.until("fatal", |process| !process.fatals().is_empty()).await;
     two.stop();

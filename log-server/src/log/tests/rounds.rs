@@ -8,7 +8,8 @@ use log_core::note::SignedNote;
 
 use super::super::commit::commit;
 use super::super::cosigner::{BUSY_ENTRIES_MIN, BUSY_SPACING, Cosigner, REFRESH_INTERVAL};
-use super::super::round::EndOnPanic;
+use super::super::panel::Health;
+use super::super::round::{EndOnPanic, SPARE_PAUSE, SPARE_SPACING};
 use super::super::start::Past;
 use super::stub::{Mood, Stub};
 use super::witnesses::{three, two_of};
@@ -219,4 +220,101 @@ async fn a_busy_log_gathers_entries_for_its_next_round_and_others_do_not_wait() 
     assert!(cosigner.gathers(due) && !cosigner.gathers(due + BUSY_SPACING));
     // The log may stop meanwhile: whoever waits for an answer gets it in the last round.
     assert!(cosigner.wants_round(due));
+}
+
+#[tokio::test]
+async fn the_quorum_does_without_the_slowest_who_is_sure_and_has_no_budget() {
+    let disk = Disk::new();
+    let stubs = three(&disk);
+    let mut settings = two_of(&stubs);
+    // Later than anything that is due at once.
+    let now = Instant::now() + Duration::from_secs(60);
+    let spares = |cosigner: &Cosigner, settings: &WitnessSettings| {
+        cosigner.panel.spares(&settings.policy, now)
+    };
+    let mut one = cosigner(&disk, &settings);
+    assert_eq!(spares(&one, &settings), [0_usize; 0], "of nobody anything is known");
+    for (endpoint, ms) in one.panel.endpoints.iter_mut().zip([2, 3, 1]) {
+        endpoint.is_up();
+        (endpoint.asked_at, endpoint.took) = (now, Duration::from_millis(ms));
+    }
+    assert_eq!(spares(&one, &settings), [1]);
+    let later = now + SPARE_SPACING;
+    assert_eq!(one.panel.spares(&settings.policy, later), [0_usize; 0], "the log is not busy");
+    one.panel.endpoints[0].is_down(now, "it failed".into());
+    assert_eq!(spares(&one, &settings), [0_usize; 0], "both others are needed");
+    one.panel.endpoints[0].is_up();
+    one.panel.endpoints[2].busy = true;
+    assert_eq!(spares(&one, &settings), [0_usize; 0]);
+
+    settings.per_day.insert(stubs[1].name.clone(), 86_400);
+    let mut two = cosigner(&disk, &settings);
+    for (endpoint, ms) in two.panel.endpoints.iter_mut().zip([2, 3, 1]) {
+        endpoint.is_up();
+        (endpoint.asked_at, endpoint.took) = (now, Duration::from_millis(ms));
+    }
+    assert_eq!(spares(&two, &settings), [0], "what a budget allows is for rounds");
+}
+
+#[tokio::test]
+async fn who_was_done_without_is_asked_in_a_pause() {
+    let disk = Disk::new();
+    let stubs = three(&disk);
+    let mut cosigner = cosigner(&disk, &two_of(&stubs));
+    cosigner.round().await.unwrap();
+    hear_all(&mut cosigner).await;
+    let lacks_one = |cosigner: &mut Cosigner| {
+        let key = stubs[0].verifier_key();
+        cosigner.newest.as_mut().unwrap().lines.retain(|line| *line.key() != key);
+        stubs[0].requests()
+    };
+    let is_asked = |cosigner: &mut Cosigner, now| {
+        cosigner.ask_stragglers(now);
+        cosigner.panel.endpoints[0].busy
+    };
+    let before = lacks_one(&mut cosigner);
+    let (since, pause) = (cosigner.idle_since, Duration::from_millis(1));
+    assert!(!is_asked(&mut cosigner, since + SPARE_PAUSE - pause));
+    assert!(is_asked(&mut cosigner, since + SPARE_PAUSE));
+    hear_all(&mut cosigner).await;
+    assert_eq!(stubs[0].requests(), before + 1);
+
+    // A newer head waits for its round already: there is no pause.
+    lacks_one(&mut cosigner);
+    commit_one(&cosigner, "a");
+    assert!(!is_asked(&mut cosigner, since + Duration::from_secs(3600)));
+}
+
+#[tokio::test]
+async fn a_round_that_lacks_a_line_asks_everybody() {
+    let disk = Disk::new();
+    let stubs = three(&disk);
+    let mut cosigner = cosigner(&disk, &two_of(&stubs));
+    cosigner.round().await.unwrap();
+    cosigner.ask_stragglers(Instant::now() + SPARE_PAUSE);
+    hear_all(&mut cosigner).await;
+    // One that fails, and one that says nothing for longer than a round lasts.
+    for mood in [Mood::Says(500, "", String::new()), Mood::Hangs(Duration::from_secs(2))] {
+        cosigner.panel.endpoints[2].took = Duration::from_secs(1);
+        stubs[1].is(mood);
+        commit_one(&cosigner, &format!("entry {}", disk.size()));
+        let began = Instant::now();
+        cosigner.round().await.unwrap();
+        assert!(began.elapsed() < Duration::from_millis(1500), "it waited for the other one");
+        let published = cosigner.shared.published.load().as_ref().unwrap().head().size.get();
+        assert_eq!(published, disk.size());
+        assert!(times(&cosigner, &stubs)[2].is_some());
+        stubs[1].is(Mood::Honest);
+        cosigner.panel.endpoints[1].health = Health::Up;
+        cosigner.panel.endpoints[1].is_up();
+    }
+}
+
+/// Takes in the answers of everybody who is being asked.
+async fn hear_all(cosigner: &mut Cosigner) {
+    while cosigner.panel.endpoints.iter().any(|endpoint| endpoint.busy) {
+        let heard = cosigner.ears.recv().await.unwrap();
+        let (about, lines) = cosigner.hear(heard).unwrap();
+        cosigner.join_late(&about, lines);
+    }
 }
