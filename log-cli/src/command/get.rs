@@ -44,7 +44,8 @@ pub struct GetArgs {
     /// then asked by that API.
     #[arg(long, value_name = "HEX")]
     pub uuid: Option<String>,
-    /// The public key of a Rekor v1 log (PEM).
+    /// The public key of a Rekor v1 log (PEM). If none is given, not in a trusted root either, the
+    /// key is taken from the log.
     #[arg(long, value_name = "KEY", conflicts_with = "log_vkey")]
     pub log_key: Option<PathBuf>,
     /// Which Rekor v1 logs are believed (trusted_root.json).

@@ -74,7 +74,8 @@ pub struct SearchArgs {
     /// Which logs are believed (trusted_root.json).
     #[arg(long, value_name = "ROOT")]
     pub trusted_root: Option<PathBuf>,
-    /// The public key of the log (PEM).
+    /// The public key of the log (PEM). If none is given, not in a trusted root either, the key is
+    /// taken from the log.
     #[arg(long, value_name = "KEY", conflicts_with = "trusted_root")]
     pub log_key: Option<PathBuf>,
 }

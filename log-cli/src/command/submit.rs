@@ -75,11 +75,11 @@ pub struct SubmitArgs {
     /// Who must have cosigned the checkpoint of the answer.
     #[command(flatten)]
     pub witnesses: PolicyArgs,
+    /// The file to sign.
+    pub file: Option<PathBuf>,
     /// What only logs of Rekor v1 take.
     #[command(flatten)]
     pub v1: V1Args,
-    /// The file to sign.
-    pub file: Option<PathBuf>,
 }
 
 /// The two APIs of Rekor.

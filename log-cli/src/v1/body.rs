@@ -63,6 +63,15 @@ pub enum Body {
         /// The signatures.
         signatures: Vec<BodySignature>,
     },
+    /// intoto 0.0.1: the hashes of an envelope and of its payload, and one key; no signature.
+    InTotoHashes {
+        /// SHA-256 of the envelope's text.
+        envelope_hash: Vec<u8>,
+        /// SHA-256 of the envelope's payload.
+        payload_hash: Vec<u8>,
+        /// Who signed; `None` if the key is of no kind that is read here.
+        verifier: Option<Verifier>,
+    },
 }
 
 /// A signature in a body.
@@ -90,6 +99,7 @@ impl Body {
             HASHED_REKORD => hashed_rekord(serde_json::from_slice(body)?),
             DSSE => dsse(serde_json::from_slice(body)?),
             IN_TOTO => in_toto(serde_json::from_slice(body)?),
+            IN_TOTO_HASHES => in_toto_hashes(serde_json::from_slice(body)?),
             (kind, version) => Err(BodyError::Kind(format!("{kind} {version}"))),
         }
     }
@@ -162,7 +172,9 @@ pub const HASHED_REKORD: (&str, &str) = ("hashedrekord", "0.0.1");
 pub const DSSE: (&str, &str) = ("dsse", "0.0.1");
 /// `intoto` in the version that holds signatures.
 pub const IN_TOTO: (&str, &str) = ("intoto", "0.0.2");
-const KNOWN: [(&str, &str); 3] = [HASHED_REKORD, DSSE, IN_TOTO];
+/// `intoto` in the version before, which cosign 2 could be told to make.
+pub const IN_TOTO_HASHES: (&str, &str) = ("intoto", "0.0.1");
+const KNOWN: [(&str, &str); 4] = [HASHED_REKORD, DSSE, IN_TOTO, IN_TOTO_HASHES];
 
 #[derive(Deserialize)]
 struct Of<S> {
@@ -209,6 +221,20 @@ struct DsseSpec {
 struct DsseSignature {
     signature: Bytes,
     verifier: Bytes,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct InTotoHashesSpec {
+    content: InTotoHashesContent,
+    public_key: Bytes,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct InTotoHashesContent {
+    hash: HashValue,
+    payload_hash: HashValue,
 }
 
 #[derive(Deserialize)]
@@ -271,6 +297,15 @@ fn in_toto(body: Of<InTotoSpec>) -> Result<Body, BodyError> {
         payload_hash: payload_hash.sha256()?,
         payload_type: envelope.payload_type,
         signatures: signatures.collect::<Result<_, BodyError>>()?,
+    })
+}
+
+fn in_toto_hashes(body: Of<InTotoHashesSpec>) -> Result<Body, BodyError> {
+    let InTotoHashesSpec { content, public_key } = body.spec;
+    Ok(Body::InTotoHashes {
+        envelope_hash: content.hash.sha256()?,
+        payload_hash: content.payload_hash.sha256()?,
+        verifier: verifier(&public_key.0),
     })
 }
 

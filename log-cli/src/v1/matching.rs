@@ -3,6 +3,7 @@
 
 use log_core::entry::{HashAlgorithm, Verifier};
 use log_core::hash::sha256;
+use serde_json::Value;
 
 use super::body::{Body, BodyError, BodySignature};
 use crate::artefact::Artefact;
@@ -53,6 +54,19 @@ impl Claim<'_> {
                 self.check_envelope(envelope, &payload_hash, &signatures)?;
                 self.verify_envelope(message)
             }
+            (
+                Body::InTotoHashes { envelope_hash, payload_hash, verifier },
+                Some((envelope, message)),
+            ) => {
+                check_payload(envelope, &payload_hash)?;
+                // The signature is in the log as a part of the hashed text alone.
+                let text = sha256(envelope_text(envelope).as_bytes());
+                if envelope_hash != text.as_bytes() {
+                    return Err(MismatchError::Signature);
+                }
+                self.check_verifier(verifier.as_ref())?;
+                self.verify_envelope(message)
+            }
             _ => Err(MismatchError::Content),
         }
     }
@@ -63,9 +77,7 @@ impl Claim<'_> {
         payload_hash: &[u8],
         signatures: &[BodySignature],
     ) -> Result<(), MismatchError> {
-        if sha256(&envelope.payload.0).as_bytes() != payload_hash {
-            return Err(MismatchError::Payload);
-        }
+        check_payload(envelope, payload_hash)?;
         let [signature] = signatures else {
             return Err(MismatchError::Signatures(signatures.len()));
         };
@@ -76,10 +88,11 @@ impl Claim<'_> {
         if signature.content != self.signature {
             return Err(MismatchError::Signature);
         }
-        if signature.verifier.as_ref() != Some(self.verifier) {
-            return Err(MismatchError::Verifier);
-        }
-        Ok(())
+        self.check_verifier(signature.verifier.as_ref())
+    }
+
+    fn check_verifier(&self, verifier: Option<&Verifier>) -> Result<(), MismatchError> {
+        if verifier == Some(self.verifier) { Ok(()) } else { Err(MismatchError::Verifier) }
     }
 
     /// Logs of v1 take SHA-256 for envelopes, whatever the key; signers take the key's own hash.
@@ -122,6 +135,26 @@ pub enum MismatchError {
     /// The signature does not verify.
     #[error(transparent)]
     BadSignature(#[from] BadSignature),
+}
+
+fn check_payload(envelope: &Envelope, payload_hash: &[u8]) -> Result<(), MismatchError> {
+    let is_it = sha256(&envelope.payload.0).as_bytes() == payload_hash;
+    if is_it { Ok(()) } else { Err(MismatchError::Payload) }
+}
+
+/// The text of an envelope as Go's clients write it, in their order and without white space: those
+/// that logged the hash of the text were of that language.
+fn envelope_text(envelope: &Envelope) -> String {
+    let text = |text: &str| Value::from(text).to_string();
+    let signatures = envelope.signatures.iter().map(|one| {
+        format!("{{\"keyid\":{},\"sig\":\"{}\"}}", text(&one.keyid), one.sig.to_base64())
+    });
+    format!(
+        "{{\"payloadType\":{},\"payload\":\"{}\",\"signatures\":[{}]}}",
+        text(&envelope.payload_type),
+        envelope.payload.to_base64(),
+        signatures.collect::<Vec<_>>().join(",")
+    )
 }
 
 /// The hash with this name in v1 bodies.

@@ -2,11 +2,14 @@
 
 use log_cli::bundle::Bundle;
 use log_cli::certificate::SigningCertificate;
+use log_cli::legacy_bundle;
 use log_cli::log_entry::LogEntry;
 use log_cli::public_key::PublicKey;
 use log_cli::signer::Signer;
 use log_cli::timestamp::check_unsigned;
 use log_cli::trusted_root::TrustedRoot;
+use log_cli::v1::answer::{parse_ids, parse_many, parse_one};
+use log_cli::v1::body::{Body, signers};
 
 use crate::fixture::{TestLog, key_bundle, signer};
 
@@ -37,6 +40,11 @@ fn no_reader_takes_garbage() {
         assert!(Bundle::parse(&input).is_err());
         assert!(TrustedRoot::parse(&input).is_err());
         assert!(serde_json::from_slice::<LogEntry>(&input).is_err());
+        assert!(parse_one(&input).is_err());
+        assert!(parse_many(&input).map_or(true, |list| list.is_empty()));
+        assert!(parse_ids(&input).map_or(true, |list| list.is_empty()));
+        assert!(Body::parse(&input).is_err() && signers(&input).is_empty());
+        assert!(legacy_bundle::parse(&input).is_err() && !legacy_bundle::is_legacy(&input));
         assert!(SigningCertificate::from_der(&input).is_err());
         assert!(PublicKey::from_spki_der(&input).is_err());
         assert!(Signer::from_pkcs8_der(&input).is_err());

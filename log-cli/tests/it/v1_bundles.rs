@@ -15,7 +15,7 @@ use log_core::hash::sha256;
 use log_core::tree::{TreeHead, TreeSize};
 use serde_json::{Value, json};
 
-use crate::fixture::{FILE, TestLog, signer};
+use crate::fixture::{FILE, TestLog, key_bundle, signer};
 use crate::tamper::no_change_goes_unnoticed;
 use crate::v1_fixture::{OFFSET, START_S, V1Log, base64, body_of, v1_bundle};
 
@@ -95,6 +95,20 @@ fn in_toto_body(envelope: &Envelope, signer: &Signer) -> Value {
     }}})
 }
 
+fn in_toto_hashes_body(envelope: &Envelope, signer: &Signer) -> Value {
+    let hash = |bytes: &[u8]| json!({ "algorithm": "sha256", "value": sha256(bytes).to_string() });
+    let pem = to_pem("PUBLIC KEY", signer.public_key().spki_der());
+    let text = format!(
+        r#"{{"payloadType":"{IN_TOTO}","payload":"{}","signatures":[{{"keyid":"","sig":"{}"}}]}}"#,
+        envelope.payload.to_base64(),
+        envelope.signatures[0].sig.to_base64()
+    );
+    json!({ "apiVersion": "0.0.1", "kind": "intoto", "spec": {
+        "content": { "hash": hash(text.as_bytes()), "payloadHash": hash(&envelope.payload.0) },
+        "publicKey": base64(pem.as_bytes()),
+    }})
+}
+
 /// A bundle around an envelope whose entry has this body.
 fn envelope_bundle(log: &mut V1Log, envelope: &Envelope, body: &Value) -> Bundle {
     let index = log.add(body.to_string().into_bytes());
@@ -107,9 +121,9 @@ fn envelope_bundle(log: &mut V1Log, envelope: &Envelope, body: &Value) -> Bundle
 }
 
 #[test]
-fn attestations_of_both_kinds_resist() {
+fn attestations_of_all_kinds_resist() {
     for algorithm in [KeyAlgorithm::P256, KeyAlgorithm::Ed25519] {
-        for body in [dsse_body, in_toto_body] {
+        for body in [dsse_body, in_toto_body, in_toto_hashes_body] {
             let mut log = V1Log::with_leaves("rekor.example", 3);
             let signer = signer(algorithm);
             let (envelope, _) = envelope(&signer);
@@ -133,6 +147,7 @@ fn entries_about_something_else_are_refused_even_if_they_are_logged() {
     let rekord: Value = serde_json::from_slice(&body_of(&key, FILE, &signature)).unwrap();
     let dsse = dsse_body(&envelope, &key);
     let in_toto = in_toto_body(&envelope, &key);
+    let hashes = in_toto_hashes_body(&envelope, &key);
     let with = |body: &Value, pointer: &str, value: Value| {
         let mut body = body.clone();
         *body.pointer_mut(pointer).unwrap() = value;
@@ -140,7 +155,7 @@ fn entries_about_something_else_are_refused_even_if_they_are_logged() {
     };
     let twice = |value: &Value| json!([value, value]);
     let first = &dsse["spec"]["signatures"][0];
-    let changes: [Change; 12] = [
+    let changes: [Change; 15] = [
         ("kind", rekord.clone(), |e| matches!(e, MismatchError::Content)),
         ("payload", with(&dsse, "/spec/payloadHash/value", json!("00".repeat(32))), |e| {
             matches!(e, MismatchError::Payload)
@@ -174,12 +189,27 @@ fn entries_about_something_else_are_refused_even_if_they_are_logged() {
             with(&in_toto, "/spec/content/envelope/signatures/0/sig", json!(base64(&signature))),
             |e| matches!(e, MismatchError::Body(_)),
         ),
+        ("other text", with(&hashes, "/spec/content/hash/value", json!("00".repeat(32))), |e| {
+            matches!(e, MismatchError::Signature)
+        }),
+        (
+            "payload",
+            with(&hashes, "/spec/content/payloadHash/value", json!("00".repeat(32))),
+            |e| matches!(e, MismatchError::Payload),
+        ),
+        ("key", with(&hashes, "/spec/publicKey", key_of(&other)), |e| {
+            matches!(e, MismatchError::Verifier)
+        }),
         ("spec", with(&dsse, "/spec", json!({})), |e| matches!(e, MismatchError::Body(_))),
     ];
+    refused(&key, &envelope, changes);
+}
+
+fn refused(key: &Signer, envelope: &Envelope, changes: impl IntoIterator<Item = Change>) {
     for (what, body, is_expected) in changes {
         let mut log = V1Log::with_leaves("rekor.example", 3);
-        let bundle = envelope_bundle(&mut log, &envelope, &body);
-        match judge(&bundle, &log.trusted_root(), &key).unwrap_err() {
+        let bundle = envelope_bundle(&mut log, envelope, &body);
+        match judge(&bundle, &log.trusted_root(), key).unwrap_err() {
             Refusal::Mismatch(error) => assert!(is_expected(&error), "{what}: {error:?}"),
             other => panic!("{what}: {other:?}"),
         }
@@ -246,6 +276,41 @@ fn roots_without_the_log_with_another_kind_of_key_or_another_time_refuse() {
     let mut ended = log.trusted_root();
     ended.tlogs[0].public_key.valid_for.end = Some("2021-01-01T00:00:00Z".into());
     assert!(matches!(judge(&bundle, &ended, &key).unwrap_err(), Refusal::LogTime));
+}
+
+#[test]
+fn a_bundle_may_have_entries_of_both_apis_and_both_must_be_good() {
+    let mut v1 = V1Log::with_leaves("log.example", 5);
+    let mut v2 = TestLog::with_leaves("log.example", 5);
+    // Signatures of Ed25519 repeat, so that both logs have the same one.
+    let key = signer(KeyAlgorithm::Ed25519);
+    let mut bundle = v1_bundle(&key, &mut v1);
+    let of_v2 = key_bundle(&key, &mut v2).verification_material.tlog_entries;
+    bundle.verification_material.tlog_entries.extend(of_v2);
+    let mut both = v1.trusted_root();
+    both.tlogs.extend(v2.trusted_root().tlogs);
+    let verified = judge(&bundle, &both, &key).unwrap();
+    let is_proved: Vec<_> = verified.entries.iter().map(|one| one.included.is_some()).collect();
+    assert_eq!(is_proved, [true, true]);
+    // Whoever trusts one of the logs alone takes its entry alone.
+    for root in [v1.trusted_root(), v2.trusted_root()] {
+        assert_eq!(judge(&bundle, &root, &key).unwrap().entries.len(), 1);
+    }
+    for broken in [0, 1] {
+        let mut bundle = bundle.clone();
+        let entry = &mut bundle.verification_material.tlog_entries[broken];
+        entry.inclusion_proof.as_mut().unwrap().hashes[0].0[0] ^= 1;
+        assert!(judge(&bundle, &both, &key).is_err());
+        // An entry of one API under the id of the other's log.
+        let entries = &mut bundle.verification_material.tlog_entries;
+        entries[broken].log_id = entries[1 - broken].log_id.clone();
+        assert!(judge(&bundle, &both, &key).is_err());
+    }
+    // A kind that no bundle carries, and an entry of v2 with the promise of v1.
+    let entries = &mut bundle.verification_material.tlog_entries;
+    entries[1].inclusion_promise = entries[0].inclusion_promise.clone();
+    let refusal = judge(&bundle, &both, &key).unwrap_err();
+    assert!(matches!(refusal, Refusal::EntryKind { .. }), "{refusal:?}");
 }
 
 #[test]

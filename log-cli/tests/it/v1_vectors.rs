@@ -58,7 +58,8 @@ fn every_recorded_answer_verifies_and_is_shown() {
         let kind = (case["kind"].as_str().unwrap(), case["apiVersion"].as_str().unwrap());
         let named = &entry.kind_version;
         assert_eq!((named.kind.as_str(), named.version.as_str()), kind);
-        let bundled = [body::HASHED_REKORD, body::DSSE, body::IN_TOTO].contains(&kind);
+        let kinds = [body::HASHED_REKORD, body::DSSE, body::IN_TOTO, body::IN_TOTO_HASHES];
+        let bundled = kinds.contains(&kind);
         let parsed = Body::parse(&entry.canonicalized_body.0);
         assert_eq!(parsed.is_ok(), bundled, "{}: {parsed:?}", case["name"]);
         let text = shown::describe(&id, &entry, &attested);

@@ -1,4 +1,4 @@
-//! What commits would have written is there afterwards, and nothing else, whatever was there before.
+//! What commits would have written is there afterwards and nothing else, whatever was before.
 
 use std::fs;
 use std::path::PathBuf;
@@ -23,7 +23,7 @@ fn stored(index: u64) -> StoredLeaf {
     let words = ["all".into(), format!("{index}"), format!("of ten: {}", index / 10)];
     let search_keys = words.iter().map(|word| SearchKey::of(word)).collect();
     let metadata = LeafMetadata { time_s: index, search_keys };
-    StoredLeaf { leaf, metadata: (index % 10 != 0).then_some(metadata) }
+    StoredLeaf { leaf, metadata: (!index.is_multiple_of(10)).then_some(metadata) }
 }
 
 impl Place {

@@ -11,7 +11,7 @@ use log_core::{Leaf, sha256};
 /// Two words that share them would be found by each other; among a thousand million words that
 /// happens with a probability of about 2^-69.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct SearchKey([u8; SearchKey::LEN]);
+pub struct SearchKey([u8; Self::LEN]);
 
 /// What a Rekor v1 log keeps beside a leaf and commits with it; the leaf hash does not cover it.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -12,7 +12,7 @@ use log_server::clock::Clock;
 use log_server::config::Config;
 use log_server::engine::{Engine, Hosted};
 use log_server::log::directory::LogDirectory;
-use log_server::log::{Fatal, SearchKey, Submission, Surroundings};
+use log_server::log::{Fatal, SearchKey, Submission, SubmitError, Surroundings};
 use log_server::metrics::Metrics;
 use log_server::store::rocks::{RocksShared, RocksStore};
 use tokio::task::JoinSet;
@@ -104,7 +104,10 @@ async fn submit_all(hosted: &Arc<Hosted>, filling: Filling) -> anyhow::Result<()
                 if entry >= filling.entries {
                     return anyhow::Ok(());
                 }
-                log.submit(filling.submission(entry)).await?;
+                // A store that compacts may be too slow for a ticket; what is sent again is found.
+                while let Err(error) = log.submit(filling.submission(entry)).await {
+                    ensure!(matches!(error, SubmitError::TimedOut | SubmitError::Pool(_)), error);
+                }
             }
         });
     }

@@ -39,8 +39,8 @@ const SENT_BYTES_MAX: u64 = 20 * 1024 * 1024;
 #[derive(Debug, Default, clap::Args)]
 #[command(next_help_heading = "Options for --api v1")]
 pub struct V1Args {
-    /// What kind of entry is made of the file. For dsse and intoto the file is the payload of the
-    /// envelope that is signed.
+    /// What kind of entry is made of the file, hashedrekord by default. For dsse and intoto the
+    /// file is the payload of the envelope that is signed.
     #[arg(long, value_enum)]
     pub kind: Option<ProposedKind>,
     /// The type of the payload of an envelope.
@@ -55,7 +55,8 @@ pub struct V1Args {
     /// Where the log's verified answer goes, as it came.
     #[arg(long, value_name = "ANSWER")]
     pub answer: Option<PathBuf>,
-    /// The public key of the log (PEM).
+    /// The public key of the log (PEM). If none is given, not in a trusted root either, the key is
+    /// taken from the log.
     #[arg(long, value_name = "KEY", conflicts_with_all = ["trusted_root", "log_vkey"])]
     pub log_key: Option<PathBuf>,
 }
