@@ -69,9 +69,9 @@ fn everything_that_is_published_and_answered_has_the_quorum() {
     let rounds = format!("cairn_rounds_total{{log=\"{LOG}\",outcome=\"quorum\"}}");
     assert!(metric(&server, &rounds).is_some_and(|rounds| rounds >= 6.0), "five entries, genesis");
     let logs = server.get("/logs").expect(200).json();
-    let listed = logs["logs"][1]["witnessPolicy"].as_str().expect("a policy").to_owned();
+    let listed = logs["logs"][0]["witnessPolicy"].as_str().expect("a policy").to_owned();
     assert_eq!(WitnessPolicy::parse(listed.as_bytes()), Ok(scene.policy.clone()));
-    assert_eq!(logs["logs"][1]["state"], "open");
+    assert_eq!(logs["logs"][0]["state"], "open");
 
     assert!(server.terminate().status.success());
     scene.dir.assert_sound();
