@@ -3,6 +3,7 @@
 
 mod bodies;
 mod errors;
+mod faces;
 mod hostile;
 mod paging;
 mod races;

@@ -49,6 +49,9 @@ pub enum ApiError {
     /// As many long bodies as fit memory are being read.
     #[error("too many long request bodies are under way; try again later")]
     TooManyLongBodies,
+    /// Entries that take long to check wait for each other.
+    #[error("too many entries wait to be checked; try again later")]
+    TooMuchToCheck,
     /// As many requests as the server takes are under way.
     #[error("too many requests under way (requests_max = {0})")]
     TooManyRequests(usize),
@@ -103,9 +106,11 @@ impl ApiError {
             Self::Submit(SubmitError::Answer(AnswerError::BatchFailed(_))) | Self::Read(_) => {
                 (StatusCode::INTERNAL_SERVER_ERROR, Code::Unknown)
             }
-            Self::Submit(_) | Self::Shut(_) | Self::Unpublished | Self::TooManyLongBodies => {
-                (StatusCode::SERVICE_UNAVAILABLE, Code::Unavailable)
-            }
+            Self::Submit(_)
+            | Self::Shut(_)
+            | Self::Unpublished
+            | Self::TooManyLongBodies
+            | Self::TooMuchToCheck => (StatusCode::SERVICE_UNAVAILABLE, Code::Unavailable),
             Self::NotFound => (StatusCode::NOT_FOUND, Code::NotFound),
             Self::MethodNotAllowed(_) => (StatusCode::METHOD_NOT_ALLOWED, Code::Unimplemented),
             Self::Misdirected => (StatusCode::MISDIRECTED_REQUEST, Code::NotFound),

@@ -11,6 +11,7 @@ mod rekor_v1;
 mod rekor_v2;
 pub mod rekor_v2_json;
 mod route;
+mod slow_lane;
 pub(crate) mod status;
 mod tiles;
 
@@ -43,6 +44,7 @@ use crate::config::ServerConfig;
 use crate::engine::{Engine, Face, Hosted};
 use crate::metrics::{Metrics, Raised};
 use route::Route;
+use slow_lane::SlowLane;
 use tiles::Compressible;
 
 /// How long caches may believe that something is not there.
@@ -60,6 +62,7 @@ pub struct Api {
     free: Semaphore,
     /// Permits for long bodies, of all requests together.
     long_bodies: Arc<Semaphore>,
+    slow_lane: SlowLane,
     grpc: Routes,
     /// Tells the requests of this run from those of others.
     run: u32,
@@ -80,8 +83,20 @@ impl Api {
         let free = Semaphore::new(limits.requests_max.min(Semaphore::MAX_PERMITS));
         let grpc = grpc::routes(limits.body_bytes_max).await?;
         let long_bodies = Arc::new(Semaphore::new(LONG_BODIES_MAX));
+        let slow_lane = SlowLane::new();
         let (run, requests) = (rand::random(), AtomicU64::new(0));
-        Ok(Self { engine, limits, metrics, clock, free, long_bodies, grpc, run, requests })
+        Ok(Self {
+            engine,
+            limits,
+            metrics,
+            clock,
+            free,
+            long_bodies,
+            slow_lane,
+            grpc,
+            run,
+            requests,
+        })
     }
 
     /// Answers one request. Whatever happens inside, the requester gets an answer.

@@ -96,12 +96,12 @@ async fn dispatch(
         Endpoint::Create => {
             let hosted = face(api, &request)?;
             let request = read_json(api, &hosted, request).await?;
-            create::create(&hosted, request, api.now()).await
+            create::create(api, &hosted, request).await
         }
         Endpoint::Retrieve => {
             let hosted = face(api, &request)?;
             let request = read_json(api, &hosted, request).await?;
-            read::retrieve(hosted, request, api.now()).await
+            read::retrieve(api, hosted, request).await
         }
         Endpoint::Search => {
             let hosted = face(api, &request)?;

@@ -132,11 +132,9 @@ fn check_what_is_there(
 ) {
     for (case, time_s) in recorded.list("cases").iter().zip(times) {
         let (id, index) = (case["entryID"].as_str().expect("an id"), &case["logIndex"]);
-        for path in [
-            format!("{ENTRIES}?logIndex={index}"),
-            below(ENTRIES, id),
-            below(ENTRIES, &id[16..]),
-        ] {
+        for path in
+            [format!("{ENTRIES}?logIndex={index}"), below(ENTRIES, id), below(ENTRIES, &id[16..])]
+        {
             let answer = connection.send(&Request::get(&path)).expect(200).json();
             let entry = log.verify(&answer);
             assert_eq!((entry.id.as_str(), entry.time_s), (id, *time_s), "{path}");

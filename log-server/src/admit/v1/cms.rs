@@ -62,13 +62,31 @@ pub(super) fn verify(signed_data: AnyRef<'_>) -> Result<(), CmsFault> {
 /// Signed data whose content is elsewhere, and all of its signatures verified over that.
 ///
 /// # Errors
-/// [`CmsFault`] of the first signature that does not hold; also if there is content.
+/// [`CmsFault`] of the first signature that does not hold; also if there is other content.
 pub(super) fn verify_detached(signed_data: AnyRef<'_>, content: &[u8]) -> Result<(), CmsFault> {
     let parts = Parts::of(signed_data)?;
-    if parts.content.is_some() {
+    if parts.content.is_some_and(|inner| inner != content) {
         return Err(CmsFault::OtherContent);
     }
     parts.verify(content)
+}
+
+/// The same signed data without their content, in DER.
+pub(super) fn detached(signed_data: AnyRef<'_>) -> Result<Vec<u8>, CmsFault> {
+    let mut parts = sequence(signed_data).ok_or(CmsFault::Malformed)?;
+    let content = parts.get_mut(2).ok_or(CmsFault::Malformed)?;
+    let kind = sequence(*content).and_then(|content| content.first().copied());
+    let kind = joined(&[kind.ok_or(CmsFault::Malformed)?])?;
+    *content = AnyRef::new(Tag::Sequence, &kind).map_err(|_| CmsFault::Malformed)?;
+    let parts = joined(&parts)?;
+    let whole = AnyRef::new(Tag::Sequence, &parts).and_then(|whole| whole.to_der());
+    whole.map_err(|_| CmsFault::Malformed)
+}
+
+/// Elements one behind the other.
+fn joined(parts: &[AnyRef<'_>]) -> Result<Vec<u8>, CmsFault> {
+    let parts: Result<Vec<_>, _> = parts.iter().map(AnyRef::to_der).collect();
+    Ok(parts.map_err(|_| CmsFault::Malformed)?.concat())
 }
 
 /// The first of the certificates that come along.

@@ -4,7 +4,7 @@ mod archive;
 mod manifest;
 
 use der::asn1::{AnyRef, ObjectIdentifier};
-use der::{Decode as _, Encode as _};
+use der::{Decode as _, Encode as _, Tag, TagNumber};
 use log_core::hash::sha256;
 use thiserror::Error;
 
@@ -132,18 +132,18 @@ fn verify(bytes: &[u8]) -> Result<Signature, JarFault> {
         [] | [_] => return Err(JarFault::Unmatched),
         _ => return Err(JarFault::SeveralSignatures),
     };
-    let certificate = verify_signature(signature, signed)?;
+    let (signature, certificate) = verify_signature(signature, signed)?;
     let manifest = Manifest::parse(&manifest)?;
     manifest.check_signed(&Manifest::parse(signed)?)?;
     manifest.check_members(&metadata.members)?;
     Ok(Signature {
-        pem: pem::encode("PKCS7", signature),
+        pem: pem::encode("PKCS7", &signature),
         certificate: pem::encode("CERTIFICATE", &certificate),
     })
 }
 
-/// Checks a signature over other bytes, and gives its first certificate.
-fn verify_signature(signature: &[u8], signed: &[u8]) -> Result<Vec<u8>, JarFault> {
+/// Checks a signature over other bytes; gives it without those, and its first certificate.
+fn verify_signature(signature: &[u8], signed: &[u8]) -> Result<(Vec<u8>, Vec<u8>), JarFault> {
     let content = AnyRef::from_der(signature).ok().and_then(sequence);
     let content = content.ok_or(CmsFault::Malformed)?;
     let [kind, content] = content.as_slice() else { return Err(CmsFault::Malformed.into()) };
@@ -153,7 +153,14 @@ fn verify_signature(signature: &[u8], signed: &[u8]) -> Result<Vec<u8>, JarFault
     let signed_data = inner_of(*content).ok_or(CmsFault::Malformed)?;
     cms::verify_detached(signed_data, signed)?;
     let certificate = cms::first_certificate(signed_data)?;
-    Ok(certificate.to_der().map_err(|_| CmsFault::Malformed)?)
+    let signed_data = cms::detached(signed_data)?;
+    let context = Tag::ContextSpecific { constructed: true, number: TagNumber(0) };
+    let explicit = AnyRef::new(context, &signed_data).and_then(|explicit| explicit.to_der());
+    let parts = [kind.to_der(), explicit].into_iter().collect::<Result<Vec<_>, _>>();
+    let parts = parts.map_err(|_| CmsFault::Malformed)?.concat();
+    let signature = AnyRef::new(Tag::Sequence, &parts).and_then(|whole| whole.to_der());
+    let der = signature.and_then(|signature| Ok((signature, certificate.to_der()?)));
+    Ok(der.map_err(|_| CmsFault::Malformed)?)
 }
 
 impl<'a> Metadata<'a> {

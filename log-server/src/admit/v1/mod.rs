@@ -1,25 +1,12 @@
 //! Admission of the older protocol, Rekor v1: the text of a request becomes an entry with its
 //! canonical leaf and its search keys, or is refused in the words that clients of the last years
-//! know. `api/rekor_v1` will call it, for submissions, for look-ups of entries and for searches.
+//! know. `api/rekor_v1` calls it, for submissions, for look-ups of entries and for searches.
 //!
 //! Pure, like all admission: time comes as an argument, and nothing that a request names is
 //! fetched. One file a kind: what is read, what is verified, what is logged, what finds it again.
 //! What has no bound of its own here is bounded by the length of the request.
 //!
-//! Where this differs from the reference server on purpose:
-//!
-//! | what | there | here |
-//! |---|---|---|
-//! | text that is no JSON, wrong types, too deep nesting | its own failure (500) | 400 |
-//! | `intoto` 0.0.2 without `hash`, `tuf` content that is no base64 | 500 | 400 |
-//! | `dsse` signatures in the URL alphabet or with line ends | logged, and never read again | 400 |
-//! | signatures and verifiers of an envelope, signatures of `tuf` | any number | 16 each, 64 |
-//! | a `cose` message, a `tuf` text, search keys of an entry | any size | 1 MiB, 512 KiB, 10,000 |
-//! | the canonical entry | any size | 65,535 bytes |
-//! | a `null` key or role in a `tuf` root | it crashes | 400 |
-//! | search keys of a public key | one form, which depends on the kind | both forms |
-//! | certificates | read and checked by its library | read as for Rekor v2 |
-//! | chains whose first certificate is an authority's; SSH certificates; P-224 | taken | 400 |
+//! `docs/rekor-v1.md` lists where this differs from the reference server on purpose.
 
 mod algorithm;
 mod alpine;

@@ -101,7 +101,7 @@ pub enum PgpFault {
     /// The key has been revoked.
     #[error("openpgp: signature made by revoked key")]
     KeyRevoked,
-    /// The key has expired, or is from the future.
+    /// The key had expired when it signed, or was not there yet.
     #[error("openpgp: key expired")]
     KeyExpired,
     /// The signature has expired, or is from the future.

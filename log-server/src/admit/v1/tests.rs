@@ -1,17 +1,21 @@
 //! Admission of the older protocol: what a real server of it recorded, byte for byte, and
 //! everything that must be refused.
 
+mod alpine;
 mod cose;
 mod dsse;
 mod fixtures;
 mod hashedrekord;
+mod helm;
 mod intoto;
+mod jar;
 mod mutations;
 mod openpgp;
 mod pgp;
 mod rekord;
 mod requests;
 mod rfc3161;
+mod rpm;
 mod tuf;
 mod vectors;
 

@@ -6,12 +6,11 @@ use bytes::Bytes;
 use http::header::{ETAG, HeaderValue, LOCATION};
 use http::{Response, StatusCode, Uri};
 use http_body_util::Full;
-use jiff::Timestamp;
 use log_core::EntryId;
 
-use super::super::ApiError;
 use super::super::body::ReadRequest;
 use super::super::rekor_v2::INLINE_BYTES_MAX;
+use super::super::{Api, ApiError};
 use super::encode::line;
 use super::error::Error;
 use super::json;
@@ -24,16 +23,16 @@ use crate::log::{SearchKey, Submission};
 
 /// Takes an entry into the log and answers it with everything that a client can verify.
 pub(super) async fn create(
+    api: &Api,
     hosted: &Arc<Hosted>,
     request: ReadRequest,
-    now: Timestamp,
 ) -> Result<Response<Full<Bytes>>, Error> {
     let log = hosted.log().map_err(|why| ApiError::Shut(why.to_string()))?;
     // Before the entry is decoded and its signature verified: a log that is closed for a long time
     // is tried again and again.
     log.check_takes_entries()?;
     let uri = request.parts.uri.clone();
-    let admitted = admit(hosted, request, now).await?;
+    let admitted = admit(api, hosted, request).await?;
     let search_keys = admitted.index_keys.iter().map(|word| SearchKey::of(word)).collect();
     let answer = log.submit(Submission { leaf: admitted.leaf.clone(), search_keys }).await?;
     let snapshot = Snapshot::at(log, answer.published);
@@ -55,18 +54,14 @@ pub(super) async fn create(
 }
 
 /// Long requests and slow kinds are checked off the threads that serve connections.
-async fn admit(
-    hosted: &Arc<Hosted>,
-    request: ReadRequest,
-    now: Timestamp,
-) -> Result<Admitted, Error> {
+async fn admit(api: &Api, hosted: &Arc<Hosted>, request: ReadRequest) -> Result<Admitted, Error> {
+    let now = api.now();
     if request.body.len() <= INLINE_BYTES_MAX && is_quick(&request.body) {
         return Ok(create_entry(&request.body, &hosted.rules_v1, now)?);
     }
     let hosted = Arc::clone(hosted);
-    let admitting =
-        tokio::task::spawn_blocking(move || create_entry(&request.body, &hosted.rules_v1, now));
-    Ok(admitting.await.map_err(|_| ApiError::Internal)??)
+    let admit = move || create_entry(&request.body, &hosted.rules_v1, now);
+    Ok(api.slow_lane.run(admit).await??)
 }
 
 /// Whether an entry takes no longer than a few signatures: the kinds that parse foreign formats,

@@ -267,3 +267,6 @@ impl Error {
         response
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -101,10 +101,10 @@ impl<'a> Apk<'a> {
 
 /// Goes through the archive in the first gzip member, and gives what follows that member. `visit`
 /// says whether it has read the contents of a file.
-fn walk<'a>(
-    bytes: &'a [u8],
+fn walk(
+    bytes: &[u8],
     mut visit: impl FnMut(&Header, &mut dyn Read) -> Result<bool, ApkFault>,
-) -> Result<&'a [u8], ApkFault> {
+) -> Result<&[u8], ApkFault> {
     let mut decoder = GzDecoder::new(bytes);
     if decoder.header().is_none() {
         return Err(ApkFault::NotGzip);

@@ -124,7 +124,7 @@ impl<'a> Ring<'a> {
 }
 
 impl Candidate<'_, '_> {
-    /// Whether a signature that this key made counts now.
+    /// Whether a signature that this key made counts now, and the key counted when it made it.
     pub(super) fn check_in_force(
         &self,
         signature: &Signature<'_>,
@@ -143,19 +143,18 @@ impl Candidate<'_, '_> {
         if is_revoked {
             return Err(PgpFault::KeyRevoked);
         }
-        let lives = |key: &PublicKey<'_>, binding: Option<&Signature<'_>>| {
+        // Old signatures are logged too: what their keys were then is what counts.
+        let then_s = i64::from(signature.created_s);
+        let lived = |key: &PublicKey<'_>, binding: Option<&Signature<'_>>| {
             let for_s = binding.map_or(0, |binding| binding.key_expires_after_s);
-            holds(key.created_s, for_s, now_s)
+            let is_bound = binding.is_none_or(|binding| !binding.has_ended_at(then_s));
+            is_bound && holds(key.created_s, for_s, then_s)
         };
-        let subkey_lives = self.subkey.is_none_or(|subkey| lives(&subkey.key, subkey_binding));
-        if !lives(&self.entity.primary, binding) || !subkey_lives {
+        let subkey_lived = self.subkey.is_none_or(|subkey| lived(&subkey.key, subkey_binding));
+        if !lived(&self.entity.primary, binding) || !subkey_lived {
             return Err(PgpFault::KeyExpired);
         }
-        if used.iter().flatten().all(|signature| signature.holds_at(now_s)) {
-            Ok(())
-        } else {
-            Err(PgpFault::SignatureExpired)
-        }
+        if signature.holds_at(now_s) { Ok(()) } else { Err(PgpFault::SignatureExpired) }
     }
 }
 

@@ -208,6 +208,11 @@ impl<'a> Signature<'a> {
     pub(super) fn holds_at(&self, now_s: i64) -> bool {
         holds(self.created_s, self.expires_after_s, now_s)
     }
+
+    /// Whether its time was over then. Keys are certified anew, later than they sign.
+    pub(super) fn has_ended_at(&self, then_s: i64) -> bool {
+        then_s >= i64::from(self.created_s) && !self.holds_at(then_s)
+    }
 }
 
 /// Whether something that was made then, and holds for so long, or for ever if zero, holds now.

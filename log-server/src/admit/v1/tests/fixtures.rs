@@ -130,3 +130,61 @@ fn a_cose_message_needs_its_additional_data() {
     admitted(&request(json!({ "aad": encode(b"test aad") })));
     assert_eq!(reason(&request(json!({}))).to_string(), "verification error");
 }
+
+#[test]
+fn openpgp_keys_are_one_key_in_every_form() {
+    let Some(fixtures) = Fixtures::find() else { return };
+    let at = |name: &str| format!("pkg/pki/pgp/testdata/{name}");
+    let (data, binary) = (at("hello_world.txt"), at("hello_world.txt.sig"));
+    let (armored_key, binary_key) = (at("valid_armored_public.pgp"), at("valid_binary_public.pgp"));
+    let keys = [&armored_key, &binary_key].map(|key| {
+        let made = admitted(&fixtures.rekord("pgp", [&data, &binary, key]));
+        assert!(made.index_keys.contains(&"not@real.com".to_owned()));
+        public_key_key(KeyFormat::Pgp, &fixtures.read(key), now()).unwrap()
+    });
+    assert_eq!(keys[0], keys[1]);
+    admitted(&fixtures.rekord("pgp", [&data, &at("hello_world.txt.asc.sig"), &armored_key]));
+    let file = ["txt", "sig"].map(|end| format!("tests/test_file.{end}"));
+    admitted(&fixtures.rekord("pgp", [&file[0], &file[1], "tests/test_public_key.key"]));
+    // Only the first block counts, as upstream has it, and that holds a DSA key.
+    let complex = fixtures.read(&at("valid_armored_complex_public.pgp"));
+    assert_eq!(public_key_key(KeyFormat::Pgp, &complex, now()), None);
+}
+
+#[test]
+fn packages_of_every_kind_are_admitted() {
+    let Some(fixtures) = Fixtures::find() else { return };
+    let content = |path: &str| json!({ "content": encode(fixtures.read(path)) });
+    for (kind, spec) in [
+        ("jar", json!({ "archive": content("pkg/types/jar/v0.0.1/tests/test.jar") })),
+        (
+            "alpine",
+            json!({
+                "package": content("pkg/types/alpine/tests/test_alpine.apk"),
+                "publicKey": content("pkg/types/alpine/tests/test_alpine.pub"),
+            }),
+        ),
+        (
+            "rpm",
+            json!({
+                "package": content("pkg/types/rpm/tests/test.rpm"),
+                "publicKey": content("pkg/types/rpm/tests/test_rpm_public_key.key"),
+            }),
+        ),
+        (
+            "helm",
+            json!({
+                "chart": { "provenance": content("pkg/types/helm/tests/test-0.1.0.tgz.prov") },
+                "publicKey": content("pkg/types/helm/tests/test_helm_armor.pub"),
+            }),
+        ),
+    ] {
+        let request = json!({ "apiVersion": "0.0.1", "kind": kind, "spec": spec });
+        assert_eq!(admitted(&request).kind.name(), kind);
+    }
+    let helm = fixtures.read("cmd/rekor-cli/app/tests/helm.json");
+    admitted(&serde_json::from_slice(&helm).unwrap());
+    let alpine = fixtures.read("cmd/rekor-cli/app/tests/alpine.json");
+    let refused = reason(&serde_json::from_slice(&alpine).unwrap()).to_string();
+    assert!(refused.starts_with("failed parsing base64 data for "), "{refused}");
+}

@@ -20,7 +20,9 @@ pub(super) const FLAGS: u8 = 27;
 /// A packet with a header of the older format, and more bytes for its length than it needs.
 pub(super) fn packet(tag: u8, body: &[u8]) -> Vec<u8> {
     let len = u32::try_from(body.len()).unwrap().to_be_bytes();
-    [&[0x80 | tag << 2 | 2], &len[..], body].concat()
+    // The older format has no place for the tags above 15.
+    let header = if tag < 16 { vec![0x80 | tag << 2 | 2] } else { vec![0xc0 | tag, 0xff] };
+    [&header[..], &len, body].concat()
 }
 
 pub(super) fn subpacket(kind: u8, value: &[u8]) -> Vec<u8> {
