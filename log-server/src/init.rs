@@ -134,7 +134,8 @@ pub fn init(
         birth: logs.rekor_v2,
         created,
     };
-    let (rekor_v1, rekor_v2) = (add_log(data_dir, &rekor_v1)?, add_log(data_dir, &rekor_v2)?);
+    let _lock = server::lock(data_dir).map_err(|source| file(data_dir, source))?;
+    let (rekor_v1, rekor_v2) = (append_log(data_dir, &rekor_v1)?, append_log(data_dir, &rekor_v2)?);
     Ok(Made { rekor_v1, rekor_v1_origin: origin, rekor_v2 })
 }
 
@@ -144,9 +145,14 @@ pub fn init(
 /// [`InitError`]: a server is running here, the name or the origin is taken, a write failed.
 pub fn add_log(data_dir: &Path, log: &NewLog<'_>) -> Result<PublicKeys, InitError> {
     check_log_name(log.name)?;
+    let _lock = server::lock(data_dir).map_err(|source| file(data_dir, source))?;
+    append_log(data_dir, log)
+}
+
+/// The caller holds the lock of the directory.
+fn append_log(data_dir: &Path, log: &NewLog<'_>) -> Result<PublicKeys, InitError> {
     let config_path = data_dir.join(CONFIG_FILE);
     let config = Config::load(data_dir)?;
-    let _lock = server::lock(data_dir).map_err(|source| file(data_dir, source))?;
     let origin = match log.origin {
         Some(origin) => origin.to_owned(),
         None => default_origin(&config, log),

@@ -9,7 +9,8 @@ TORCHWOOD_VERSION=v0.9.0
 GO_MINOR_MIN=26
 NODE_MAJOR_MIN=20
 
-# Those of Rekor whose tests want a server; the one that wants an empty log comes first.
+# Those of Rekor whose tests want a server. The first also reads all that is in the log, and wants
+# no more there than it wrote itself.
 export E2E_PACKAGES="tests cmd/rekor-cli cmd/rekor-server pkg/types/hashedrekord/v0.0.1
   pkg/types/dsse/v0.0.1 pkg/types/intoto pkg/types/rekord pkg/types/rfc3161 pkg/types/alpine
   pkg/types/jar pkg/types/rpm pkg/pki/x509 pkg/pki/ssh pkg/pki/minisign pkg/pki/tuf"
@@ -169,6 +170,7 @@ build_image() {
 # Upstream's tests look for their data, and for a rekor-cli that counts what they cover, beside
 # their sources. With their tag that program would run these tests itself, and itself in turn.
 install_rekor_e2e() {
+  command -v minisign >/dev/null || apt minisign || true
   export REKOR_E2E=$CACHE/rekor-e2e-$REKOR_CLI_VERSION
   [ -e "$REKOR_E2E/complete" ] || building "Rekor's own tests" build_rekor_e2e
 }

@@ -1,9 +1,10 @@
 //! Round: all witnesses are asked about one head, the newest committed one.
 //!
 //! In a busy log those whose answers make the quorum are asked first, and the others, if they were
-//! asked just before, a moment later or when the log has published. A round ends when the quorum holds, when nobody is left
-//! who could answer, or with its time. A request that is still under way then goes on by itself;
-//! its witness is not asked again before it has ended. Whatever a witness does costs nothing but its own vote.
+//! asked just before, a moment later or when the log has published. A round ends when the quorum
+//! holds, when nobody is left who could answer, or with its time. A request that is still under way
+//! then goes on by itself; its witness is not asked again before it has ended. Whatever a witness
+//! does costs nothing but its own vote.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -38,6 +38,7 @@ check_cosign_v1() {
     check_cosign_v1_blobs "$release"
     check_cosign_v1_keyless "$release"
     check_cosign_v1_attestations "$release"
+    check_cosign_v1_new "$release"
   done
   check_cosign_v1_again
 }
@@ -105,6 +106,25 @@ check_cosign_v1_attestations() {
     refuse cosign-v1 "$1: the $kind attestation under another key" "$REFUSAL_cosign_v1" \
       "${verify[@]}" "$V1/other.pub" "$ARTIFACT"
   done
+}
+
+# Into the same log, but with today's bundles.
+check_cosign_v1_new() {
+  local bundle=$V1/$1.json verify=(cosign_v1 "$1" verify-blob --new-bundle-format
+    --trusted-root "$TRUST_LOG/trusted_root.json" --bundle)
+  local sign=(cosign_v1 "$1" sign-blob --new-bundle-format --yes --key "$V1/own.key"
+    --rekor-url "$URL" --bundle "$bundle")
+  if [ "$1" = 3 ]; then sign+=(--use-signing-config=false); fi
+  check cosign-v1 "$1: signs with a key, for a new bundle" "${sign[@]}" "$ARTIFACT"
+  check cosign-v1 "$1: has the log's promise in it" grep -q inclusionPromise "$bundle"
+  check cosign-v1 "$1: verifies the new bundle" \
+    "${verify[@]}" "$bundle" --key "$V1/own.pub" "$ARTIFACT"
+  refuse cosign-v1 "$1: the new bundle for another file" "$REFUSAL_cosign_v1" \
+    "${verify[@]}" "$bundle" --key "$V1/own.pub" "$OTHER_ARTIFACT"
+  refuse cosign-v1 "$1: the new bundle under another key" "$REFUSAL_cosign_v1" \
+    "${verify[@]}" "$bundle" --key "$V1/other.pub" "$ARTIFACT"
+  refuse_damaged cosign-v1 "$1: the new bundle" "$REFUSAL_cosign|missing in" "$bundle" \
+    "${verify[@]}" DAMAGED --key "$V1/own.pub" "$ARTIFACT"
 }
 
 # RSA signatures are deterministic: to sign again is to submit the same entry again, and the older
