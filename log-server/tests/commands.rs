@@ -47,7 +47,18 @@ struct Made {
 }
 
 impl Made {
+    /// One log: a process whose only log is shut ends, and says why.
     fn new() -> Self {
+        let made = Self::both();
+        let config = made.config();
+        let sections: Vec<_> = config.split_inclusive("\n[[log]]\n").collect();
+        let [server, _, rekor_v2] = sections.as_slice() else { panic!("two logs: {config}") };
+        made.set_config(&format!("{server}{rekor_v2}"));
+        made
+    }
+
+    /// Both logs that `init` makes; the key is that of Rekor v2.
+    fn both() -> Self {
         let root = tempfile::tempdir().unwrap();
         let dir = text(&root.path().join("data"));
         let printed = succeeds(&["init", "--data-dir", &dir, "--hostname", "log.example"]);
@@ -136,13 +147,19 @@ fn files(dir: &Path) -> Vec<(PathBuf, Vec<u8>)> {
 }
 
 #[test]
-fn init_makes_a_log_whose_key_only_the_owner_reads() {
+fn init_makes_logs_whose_keys_only_the_owner_reads() {
     use std::os::unix::fs::PermissionsExt;
-    let made = Made::new();
+    let made = Made::both();
     assert_eq!(made.key.name().as_str(), "log.example");
-    let key = made.path().join("logs/rekor-v2/key.pem");
-    assert_eq!(fs::metadata(&key).unwrap().permissions().mode() & 0o777, 0o600);
-    assert!(fs::read_to_string(key).unwrap().starts_with("-----BEGIN PRIVATE KEY-----\n"));
+    for key in ["rekor-v2/key.pem", "rekor-v1/key.pem", "rekor-v1/witness-key.pem"] {
+        let key = made.path().join("logs").join(key);
+        assert_eq!(fs::metadata(&key).unwrap().permissions().mode() & 0o777, 0o600);
+        assert!(fs::read_to_string(key).unwrap().starts_with("-----BEGIN PRIVATE KEY-----\n"));
+    }
+    let origin = made.config().lines().any(|line| line.starts_with("origin = \"log.example - "));
+    assert!(origin, "{}", made.config());
+    let said = succeeds(&["fsck", "--data-dir", &made.dir()]);
+    assert_eq!(said.matches(": sound, size 0, ").count(), 2, "{said}");
     // Two directories never share a key.
     assert_ne!(Made::new().key.public_key_bytes(), made.key.public_key_bytes());
 }
@@ -179,10 +196,12 @@ fn add_log_gives_each_log_its_own_origin_and_key() {
     let made = Made::new();
     let raw = VerifierKey::parse(made.add_log("raw", "raw").trim_end()).unwrap();
     let second = VerifierKey::parse(made.add_log("b.2", "rekor-v2").trim_end()).unwrap();
+    let third = VerifierKey::parse(made.add_log("c", "rekor-v1").trim_end()).unwrap();
+    assert_eq!(third.name().as_str(), "log.example", "the key that witnesses are given");
     assert_eq!(raw.name().as_str(), "log.example/logs/raw");
     assert_eq!(second.name().as_str(), "log.example/logs/b.2");
     let said = succeeds(&["fsck", "--data-dir", &made.dir()]);
-    assert_eq!(said.matches(": sound, size 0, ").count(), 3, "{said}");
+    assert_eq!(said.matches(": sound, size 0, ").count(), 4, "{said}");
 }
 
 #[test]
