@@ -52,7 +52,8 @@ impl Tree {
     }
 
     /// The form that is signed (OLPC canonical JSON): whole numbers only, nothing escaped but
-    /// quotes and backslashes.
+    /// quotes and backslashes. None either with a zero that has a sign: the form that is logged
+    /// drops it, and then the signature would be over something else.
     pub(super) fn signed_form(&self) -> Option<Vec<u8>> {
         let mut out = String::new();
         self.push_signed(&mut out)?;
@@ -72,7 +73,10 @@ impl Tree {
             Self::Bool(value) => out.push_str(if *value { "true" } else { "false" }),
             Self::Number(number) => {
                 let digits = number.to_string();
-                digits.parse::<i64>().ok()?;
+                let whole: i64 = digits.parse().ok()?;
+                if whole == 0 && number.is_sign_negative() {
+                    return None;
+                }
                 out.push_str(&digits);
             }
             Self::Text(text) => push_quoted(out, text),
@@ -214,11 +218,12 @@ mod tests {
         let text = "{\"b\":1.0,\"a\":\"\\n\\u0001\\\\\\\"\\u00e9\"}";
         let signed = tree(text).signed_form().expect("a signed form");
         assert_eq!(String::from_utf8_lossy(&signed), "{\"a\":\"\n\u{1}\\\\\\\"\u{e9}\",\"b\":1}");
-        for text in ["1.5", "1e19", "1e300", "[0.1]"] {
+        for text in ["1.5", "1e19", "1e300", "[0.1]", "-0", "{\"a\":-0.0}", "-0e7"] {
             assert_eq!(tree(text).signed_form(), None, "{text}");
         }
         assert_eq!(tree("1e18").signed_form(), Some(b"1000000000000000000".to_vec()));
         assert_eq!(tree("-5").signed_form(), Some(b"-5".to_vec()));
+        assert_eq!(tree("0").signed_form(), Some(b"0".to_vec()));
     }
 
     #[test]
