@@ -3,7 +3,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
@@ -25,32 +25,15 @@ pub type OnFatal = Arc<dyn Fn(&StoreError) + Send + Sync>;
 #[error("the state cannot be written")]
 pub struct Stopped;
 
-/// Writes, one transaction after the other. Dropping it ends its thread once all work is done.
+/// Hands work to the writer. Dropping it ends the writer once all work is done.
 pub struct Writer {
     work: Mutex<Option<Sender<Work>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
-    pen: Arc<Mutex<Pen>>,
-}
-
-/// Whoever holds it may write.
-struct Pen {
-    store: Arc<Store>,
-    metrics: Arc<Metrics>,
-    on_fatal: OnFatal,
-    /// Nothing is written any more: the writer was stopped, or a write failed.
-    ended: bool,
 }
 
 enum Work {
-    Advance(Waiting),
+    Advance { advance: Advance, log: Arc<Log>, answer: oneshot::Sender<Result<(), Conflict>> },
     Order(Order),
-}
-
-/// An origin that is to move, and who waits for that.
-struct Waiting {
-    advance: Advance,
-    log: Arc<Log>,
-    answer: oneshot::Sender<Result<(), Conflict>>,
 }
 
 /// Something rare that an operator or an accident wants, in a transaction of its own. If it fails,
@@ -61,17 +44,24 @@ impl Writer {
     /// Starts the writer.
     pub fn start(store: Arc<Store>, metrics: Arc<Metrics>, on_fatal: OnFatal) -> Self {
         let (work, waiting) = channel();
-        let pen = Arc::new(Mutex::new(Pen { store, metrics, on_fatal, ended: false }));
-        let shared = Arc::clone(&pen);
         let thread = std::thread::Builder::new()
             .name("commit".into())
-            .spawn(move || write(&shared, &waiting))
+            .spawn(move || {
+                let writing = AssertUnwindSafe(|| write(&store, &waiting, &metrics));
+                // A panic here is an assertion about heads: what it saw must not be written over.
+                let ended = catch_unwind(writing).unwrap_or(Err(StoreError::Defect));
+                if let Err(error) = ended {
+                    // Everybody who waits is told that the outcome is unknown: their channels are
+                    // gone.
+                    on_fatal(&error);
+                }
+            })
             .expect("invariant: the system starts a thread at the start of the process");
-        Self { work: Mutex::new(Some(work)), thread: Mutex::new(Some(thread)), pen }
+        Self { work: Mutex::new(Some(work)), thread: Mutex::new(Some(thread)) }
     }
 
     /// Moves one origin forward. When this returns `Ok`, the head is durable, and every later
-    /// decision sees it. Runs on a runtime of several threads.
+    /// decision sees it.
     ///
     /// # Errors
     /// [`Stopped`].
@@ -81,13 +71,7 @@ impl Writer {
         advance: Advance,
     ) -> Result<Result<(), Conflict>, Stopped> {
         let (answer, answered) = oneshot::channel();
-        let waiting = Waiting { advance, log, answer };
-        match self.pen.try_lock() {
-            // Nobody writes: this thread does it, which saves waking two. Another one serves its
-            // connections meanwhile.
-            Ok(mut pen) => tokio::task::block_in_place(|| pen.write(vec![waiting], None))?,
-            Err(_) => self.send(Work::Advance(waiting))?,
-        }
+        self.send(Work::Advance { advance, log, answer })?;
         answered.await.map_err(|_| Stopped)
     }
 
@@ -116,7 +100,6 @@ impl Writer {
         if thread.is_some_and(|thread| thread.join().is_err()) {
             tracing::error!("the writer did not stop cleanly");
         }
-        take(&self.pen).ended = true;
     }
 
     fn send(&self, work: Work) -> Result<(), Stopped> {
@@ -125,67 +108,41 @@ impl Writer {
     }
 }
 
-/// The writer's thread, until there is nobody left who could ask, or a write failed.
-fn write(pen: &Mutex<Pen>, waiting: &Receiver<Work>) {
+/// The writer's thread, until there is nobody left who could ask.
+fn write(store: &Store, waiting: &Receiver<Work>, metrics: &Metrics) -> Result<(), StoreError> {
     while let Ok(first) = waiting.recv() {
-        // Whatever comes while somebody else writes goes into this batch as well.
-        let mut pen = take(pen);
         let (mut batch, mut order, mut next) = (Vec::new(), None, Some(first));
         while let Some(work) = next {
             match work {
-                Work::Advance(waiting) => batch.push(waiting),
+                Work::Advance { advance, log, answer } => batch.push((advance, log, answer)),
                 Work::Order(run) => order = Some(run),
             }
             let more = order.is_none() && batch.len() < BATCH_MAX;
             next = if more { waiting.try_recv().ok() } else { None };
         }
-        if pen.write(batch, order).is_err() {
-            return;
-        }
+        commit(store, batch, metrics)?;
+        order.map_or(Ok(()), |order| order(store))?;
     }
+    Ok(())
 }
 
-/// What panics with the pen in hand is caught before it is laid down.
-fn take(pen: &Mutex<Pen>) -> MutexGuard<'_, Pen> {
-    pen.lock().unwrap_or_else(PoisonError::into_inner)
-}
+type Waiting = (Advance, Arc<Log>, oneshot::Sender<Result<(), Conflict>>);
 
-impl Pen {
-    /// Commits a batch, then runs an order, unless a write failed before. If this one fails,
-    /// everybody who waits is told that the outcome is unknown: their channels are gone.
-    fn write(&mut self, batch: Vec<Waiting>, order: Option<Order>) -> Result<(), Stopped> {
-        if self.ended {
-            return Err(Stopped);
-        }
-        let writing = AssertUnwindSafe(|| {
-            self.commit(batch)?;
-            order.map_or(Ok(()), |order| order(&self.store))
-        });
-        // A panic here is an assertion about heads: what it saw must not be written over.
-        let written = catch_unwind(writing).unwrap_or(Err(StoreError::Defect));
-        written.map_err(|error| {
-            self.ended = true;
-            (self.on_fatal)(&error);
-            Stopped
-        })
+fn commit(store: &Store, batch: Vec<Waiting>, metrics: &Metrics) -> Result<(), StoreError> {
+    if batch.is_empty() {
+        return Ok(());
     }
-
-    fn commit(&self, batch: Vec<Waiting>) -> Result<(), StoreError> {
-        if batch.is_empty() {
-            return Ok(());
-        }
-        let began = Instant::now();
-        let advances: Vec<&Advance> = batch.iter().map(|waiting| &waiting.advance).collect();
-        let outcomes = self.store.advance(&advances)?;
-        self.metrics.committed(batch.len(), began.elapsed());
-        for (Waiting { log, answer, .. }, outcome) in batch.into_iter().zip(outcomes) {
-            // First the memory, then the answer: whoever has the signatures finds the new size.
-            let outcome = outcome.map(|row| log.set_row(row));
-            // Whoever asked may have hung up.
-            let _ = answer.send(outcome);
-        }
-        Ok(())
+    let began = Instant::now();
+    let advances: Vec<&Advance> = batch.iter().map(|(advance, ..)| advance).collect();
+    let outcomes = store.advance(&advances)?;
+    metrics.committed(batch.len(), began.elapsed());
+    for ((_, log, answer), outcome) in batch.into_iter().zip(outcomes) {
+        // First the memory, then the answer: whoever has the signatures finds the new size.
+        let outcome = outcome.map(|row| log.set_row(row));
+        // Whoever asked may have hung up.
+        let _ = answer.send(outcome);
     }
+    Ok(())
 }
 
 #[cfg(test)]
