@@ -15,6 +15,17 @@ const LEAF_PREFIX: u8 = 0x00;
 const NODE_PREFIX: u8 = 0x01;
 /// Hexadecimal digits of a hash.
 const HEX_LEN: usize = 2 * Hash::LEN;
+/// The two lower-case hexadecimal digits of each byte.
+const HEX_PAIRS: [[u8; 2]; 256] = {
+    let digits = b"0123456789abcdef";
+    let mut pairs = [[0; 2]; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        pairs[byte] = [digits[byte >> 4], digits[byte & 15]];
+        byte += 1;
+    }
+    pairs
+};
 /// Base64 digits of a hash, padding included.
 const BASE64_LEN: usize = 44;
 
@@ -122,7 +133,12 @@ fn hex_digit(digit: u8) -> Option<u8> {
 
 impl fmt::Display for Hash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        // An answer has dozens of hashes: formatting byte by byte would cost more than hashing.
+        let mut digits = [0; HEX_LEN];
+        for (pair, byte) in digits.chunks_exact_mut(2).zip(self.0) {
+            pair.copy_from_slice(&HEX_PAIRS[usize::from(byte)]);
+        }
+        f.write_str(std::str::from_utf8(&digits).expect("invariant: hex digits are ASCII"))
     }
 }
 
