@@ -24,7 +24,7 @@ pub struct Head {
     pub batch: u64,
     /// Size and root of the tree.
     pub tree: TreeHead,
-    /// Committed time in milliseconds since 1970; 0 in logs that commit no time.
+    /// Wall clock at the commit, in milliseconds since 1970; never earlier than before.
     pub time_ms: u64,
     /// What else this head says about the log.
     pub flags: HeadFlags,
