@@ -8,12 +8,11 @@ use std::collections::BTreeMap;
 
 use super::super::key::{KeyKind, Use, VerifyingKey};
 use super::algorithm::{HashFunction, verification};
-use super::artifact::{Artifact, public_key, public_key_violation};
+use super::artifact::KeyedPackage;
 use super::body::Body;
 use super::index::{Form, Keys};
 use super::json::Json;
 use super::refusal::Reason;
-use super::schema::{Violations, required};
 use super::signature::SignatureFault;
 use super::x509::{KeyFault, KeyObject};
 use super::{Entry, Kind, Purpose, V0_0_1};
@@ -23,20 +22,7 @@ pub use apk::ApkFault;
 use apk::Apk;
 
 pub(super) fn check(spec: Json<'_>, purpose: Purpose) -> Result<Entry, Reason> {
-    let key = public_key(spec)?;
-    let package = spec.object("package").map(|package| Artifact::of(package, "package content"));
-    let package = package.transpose()?;
-    let mut violations = Violations::default();
-    violations.add(match &package {
-        None => required("package", package.as_ref()),
-        Some(package) => package.violation("package.package.hash.package.hash"),
-    });
-    violations.add(public_key_violation(key.as_ref()));
-    violations.finish()?;
-    let (Some(package), Some(Some(key))) = (package, key) else {
-        return Err(Reason::Missing("package"));
-    };
-    let (content, hash) = package.check("package", "missing package content", purpose)?;
+    let KeyedPackage { key, content, hash } = KeyedPackage::of(spec, purpose)?;
     let key = KeyObject::parse(&key)?;
     let apk = Apk::parse(&content)?;
     verify(&key, &apk)?;

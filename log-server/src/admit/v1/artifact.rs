@@ -7,7 +7,35 @@ use log_core::hash::sha256;
 use super::Purpose;
 use super::json::Json;
 use super::refusal::Reason;
-use super::schema::{HashMember, SHA256_ONLY, Violation, bytes};
+use super::schema::{HashMember, SHA256_ONLY, Violation, Violations, bytes, required};
+
+/// What the kinds of packages ask for: a package, and the key under which it was signed.
+pub(super) struct KeyedPackage {
+    pub(super) key: Vec<u8>,
+    pub(super) content: Vec<u8>,
+    /// The digest of the content.
+    pub(super) hash: String,
+}
+
+impl KeyedPackage {
+    pub(super) fn of(spec: Json<'_>, purpose: Purpose) -> Result<Self, Reason> {
+        let key = public_key(spec)?;
+        let package = spec.object("package").map(|one| Artifact::of(one, "package content"));
+        let package = package.transpose()?;
+        let mut violations = Violations::default();
+        violations.add(match &package {
+            None => required("package", package.as_ref()),
+            Some(package) => package.violation("package.package.hash.package.hash"),
+        });
+        violations.add(public_key_violation(key.as_ref()));
+        violations.finish()?;
+        let (Some(package), Some(Some(key))) = (package, key) else {
+            return Err(Reason::Missing("package"));
+        };
+        let (content, hash) = package.check("package", "missing package content", purpose)?;
+        Ok(Self { key, content, hash })
+    }
+}
 
 /// What a request holds of it, of the right types.
 pub(super) struct Artifact {

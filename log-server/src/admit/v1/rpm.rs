@@ -8,13 +8,12 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use super::artifact::{Artifact, public_key, public_key_violation};
+use super::artifact::KeyedPackage;
 use super::body::Body;
 use super::index::{Form, Keys};
 use super::json::Json;
 use super::pgp::{PublicKeys, key_packets};
 use super::refusal::Reason;
-use super::schema::{Violations, required};
 use super::{Entry, Kind, Purpose, V0_0_1};
 
 pub use package::RpmFault;
@@ -22,20 +21,7 @@ pub use package::RpmFault;
 use package::Package;
 
 pub(super) fn check(spec: Json<'_>, purpose: Purpose, now: Timestamp) -> Result<Entry, Reason> {
-    let key = public_key(spec)?;
-    let package = spec.object("package").map(|package| Artifact::of(package, "package content"));
-    let package = package.transpose()?;
-    let mut violations = Violations::default();
-    violations.add(match &package {
-        None => required("package", package.as_ref()),
-        Some(package) => package.violation("package.package.hash.package.hash"),
-    });
-    violations.add(public_key_violation(key.as_ref()));
-    violations.finish()?;
-    let (Some(package), Some(Some(key))) = (package, key) else {
-        return Err(Reason::Missing("package"));
-    };
-    let (content, hash) = package.check("package", "missing package content", purpose)?;
+    let KeyedPackage { key, content, hash } = KeyedPackage::of(spec, purpose)?;
     let packets = key_packets(&key)?;
     let keys = PublicKeys::parse(&packets)?;
     let package = Package::parse(&content)?;
