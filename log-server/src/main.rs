@@ -231,7 +231,8 @@ fn stop_signal() -> anyhow::Result<impl Future<Output = ()>> {
 fn end_process(log: &str, fatal: &Fatal) {
     tracing::error!(log, %fatal, "fatal: the process ends");
     eprintln!("cairn-server: log {log}: {fatal}");
-    std::process::exit(i32::from(EXIT_NO));
+    // At once, past the exit handlers: those of RocksDB take down what other threads still use.
+    signal_hook::low_level::exit(i32::from(EXIT_NO));
 }
 
 fn run_accept_tail(name: &str, data_dir: &Path, head: &str) -> anyhow::Result<()> {

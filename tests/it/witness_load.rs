@@ -2,7 +2,7 @@
 //! histories at once, and clients that race to have them cosigned.
 
 use std::sync::RwLock;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -33,6 +33,8 @@ pub(crate) struct Load {
     answers: AtomicU64,
     unanswered: AtomicU64,
     refused: AtomicU64,
+    /// The machine is off: whatever a client still hears was never sent.
+    off: AtomicBool,
 }
 
 /// A log with two histories.
@@ -51,7 +53,8 @@ impl Load {
         let keys: Vec<_> = logs.iter().map(|branched| branched.log.key()).collect();
         dir.add_logs(&keys);
         let [answers, unanswered, refused] = [0; 3].map(AtomicU64::new);
-        Self { logs, record: Cosigned::by(dir.keys()), answers, unanswered, refused }
+        let (record, off) = (Cosigned::by(dir.keys()), AtomicBool::new(false));
+        Self { logs, record, answers, unanswered, refused, off }
     }
 
     /// What the witness holds now goes on from everything that it ever released.
@@ -85,6 +88,11 @@ impl Load {
         }
     }
 
+    /// From now to the next round no answer counts.
+    pub(crate) fn power_fails(&self) {
+        self.off.store(true, Ordering::SeqCst);
+    }
+
     /// Clients submit until the witness goes away: after a random number of its answers, and a
     /// random time within the next ones, `strike` ends it.
     pub(crate) fn until(
@@ -93,6 +101,7 @@ impl Load {
         choices: &mut Choices,
         strike: impl FnOnce(WitnessProcess),
     ) {
+        self.off.store(false, Ordering::SeqCst);
         let connections: Vec<_> = (0..CLIENTS).map(|_| witness.connect()).collect();
         thread::scope(|scope| {
             let mut clients = Vec::new();
@@ -135,7 +144,12 @@ impl Load {
                 let new = (old + own.below(STEP_MAX)).min(branch.size());
                 (branched.log.request(branch, old, new), new)
             };
-            match WitnessProcess::try_add_checkpoint(&mut connection, &request) {
+            let answer = WitnessProcess::try_add_checkpoint(&mut connection, &request);
+            if self.off.load(Ordering::SeqCst) {
+                self.unanswered.fetch_add(1, Ordering::Relaxed);
+                return;
+            }
+            match answer {
                 Ok(answer) if answer.status == 200 => {
                     self.answers.fetch_add(1, Ordering::Relaxed);
                     self.record.accept(&request.checkpoint, answer);

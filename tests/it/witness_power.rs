@@ -24,7 +24,7 @@ fn what_was_released_survives_a_power_cut() {
     let dir = WitnessDir::init_at(&disk.at().join("data"), "witness.example", &[]);
     let load = Load::on(&dir);
     // Keys, state and logs are there as soon as the commands say so.
-    disk.cut();
+    disk.cut(|| {});
     disk.power_up();
     let vkeys: String = dir.keys().iter().map(|key| format!("{key}\n")).collect();
     assert_eq!(dir.run("vkeys", &[]), vkeys);
@@ -33,7 +33,7 @@ fn what_was_released_survives_a_power_cut() {
         load.assert_kept_by(&witness);
         load.branch_again(&mut choices);
         load.until(witness, &mut choices, |witness| {
-            disk.cut();
+            disk.cut(|| load.power_fails());
             witness.kill_9();
         });
         disk.power_up();

@@ -81,7 +81,8 @@ impl Cosigned {
         let before = self.newest(&origin);
         let released_s = before.map_or(0, |head| self.rows()[&origin][&head.size].latest_s);
         let head = self.saw(note);
-        assert!(before.is_none_or(|before| before.size <= head.size), "the state is behind");
+        let kept = before.is_none_or(|before| before.size <= head.size);
+        assert!(kept, "the state is behind: {head:?} is shown, {before:?} was cosigned");
         let shown_s = Cosignature::find(note, &self.keys[0]).map_or(0, Cosignature::time_s);
         assert!(released_s <= shown_s, "the time went back");
         head

@@ -2,14 +2,18 @@
 //! cut. Only root can mount; elsewhere there is no disk, and the test says that it was skipped.
 
 use std::fs::{self, File};
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
-/// Cuts the power of the file system at a path: EXT4_IOC_SHUTDOWN without a flush of the journal.
-/// Whatever was not synced is gone after the next mount, and until then every write fails.
+/// Cuts the power of the file system at a path when told to, and says when it stands ready:
+/// EXT4_IOC_SHUTDOWN without a flush of the journal. Whatever was not synced is gone after the next
+/// mount, and until then every write fails.
 const CUT: &str = r#"open(my $root, "<", $ARGV[0]) or die "open: $!\n";
 my $no_log_flush = pack("L", 2);
+$| = 1;
+print "ready\n";
+<STDIN>;
 ioctl($root, 0x8004587d, $no_log_flush) or die "ioctl: $!\n";"#;
 
 /// A small disk in memory, mounted over a directory.
@@ -84,10 +88,19 @@ impl PowerDisk {
         &self.at
     }
 
-    /// Cuts the power. Whoever still writes gets errors.
-    pub fn cut(&self) {
-        let mut cut = Command::new("perl");
-        must("cut the power", cut.arg("-e").arg(CUT).arg(&self.at));
+    /// Cuts the power. Whoever still writes gets errors; but a sync that is under way may return
+    /// as if it had succeeded, which nobody lives to see when real power fails. So `about_to` runs
+    /// right before: what is heard from then on comes from a machine that is off.
+    pub fn cut(&self, about_to: impl FnOnce()) {
+        let mut perl = Command::new("perl");
+        perl.arg("-e").arg(CUT).arg(&self.at).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut cutter = perl.spawn().expect("perl is there");
+        let mut said = BufReader::new(cutter.stdout.take().expect("its output"));
+        said.read_line(&mut String::new()).expect("it opens the disk");
+        about_to();
+        // Closing its input is the word to cut.
+        drop(cutter.stdin.take());
+        assert!(cutter.wait().expect("perl ends").success(), "the power cannot be cut");
     }
 
     /// Comes up again with what was on the disk. Nobody may have a file open there.
@@ -139,5 +152,5 @@ fn must(what: &str, command: &mut Command) {
 fn unmount(at: &Path) {
     // Lazily: a process that still has a file open there must not keep the disk for ever.
     let _ =
-        Command::new("umount").arg("--lazy").arg(at).stderr(std::process::Stdio::null()).status();
+        Command::new("umount").arg("--lazy").arg(at).stderr(Stdio::null()).status();
 }

@@ -265,8 +265,9 @@ fn what_a_witness_shows_must_be_fresh_as_well() {
         (now_s() - 4_000, " --age-max-s 5000", 0),
         (now_s() + 4_000, "", 1),
     ] {
-        // The line of another witness on what this one shows is not its own.
-        scene.witness(1, &cosigned(&log.checkpoint(9), &[(1, time_s), (2, now_s())]));
+        // The line of another witness on what this one shows is not its own; it is older than the
+        // one on the log's larger head, or that witness went back.
+        scene.witness(1, &cosigned(&log.checkpoint(9), &[(1, time_s), (2, now_s() - 60)]));
         // A cosignature of the future goes back by itself; here it is of the log's own head.
         if time_s > now_s() {
             scene.witness(1, &cosigned(&log.checkpoint(10), &[(1, time_s)]));
