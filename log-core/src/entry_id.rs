@@ -73,9 +73,10 @@ impl FromStr for TreeId {
     type Err = BadTreeId;
 
     fn from_str(text: &str) -> Result<Self, BadTreeId> {
-        let id = text.parse().ok().and_then(Self::new).ok_or(BadTreeId)?;
         // One number has one form: no sign, no leading zero.
-        if id.to_string() == text { Ok(id) } else { Err(BadTreeId) }
+        let has_one_form = !text.starts_with(['+', '0']);
+        let id = text.parse().ok().filter(|_| has_one_form).and_then(Self::new);
+        id.ok_or(BadTreeId)
     }
 }
 

@@ -151,6 +151,5 @@ fn must(what: &str, command: &mut Command) {
 
 fn unmount(at: &Path) {
     // Lazily: a process that still has a file open there must not keep the disk for ever.
-    let _ =
-        Command::new("umount").arg("--lazy").arg(at).stderr(Stdio::null()).status();
+    let _ = Command::new("umount").arg("--lazy").arg(at).stderr(Stdio::null()).status();
 }

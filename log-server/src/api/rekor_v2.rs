@@ -54,7 +54,7 @@ pub(super) async fn create(
             .map_err(|_| ApiError::Internal)??
     };
     let answer = log.submit(admitted.leaf.clone()).await?;
-    if answer.duplicate && hosted.duplicates_conflict() {
+    if answer.is_duplicate() && hosted.duplicates_conflict() {
         return Err(ApiError::Duplicate(answer.index));
     }
     Ok(Created { admitted, answer, log_id: log.key().full_id_hash() })

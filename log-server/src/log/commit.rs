@@ -64,7 +64,7 @@ pub(super) struct CommitTime {
 /// An entry with all that is kept beside it. Its time is that of the head, which never goes back.
 fn stored(submission: &Submission, head: &Head, time: &CommitTime) -> StoredLeaf {
     let metadata = time.of_entries.then(|| LeafMetadata {
-        time_s: head.time_ms / 1000,
+        time_s: head.time_s(),
         search_keys: submission.search_keys.clone(),
     });
     StoredLeaf { leaf: submission.leaf.clone(), metadata }

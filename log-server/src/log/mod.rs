@@ -139,12 +139,19 @@ pub enum Fatal {
 pub struct Answer {
     /// The entry's index.
     pub index: LeafIndex,
-    /// Whether it was in the log already.
-    pub duplicate: bool,
+    /// When it was committed, in seconds since 1970; `None` if it was in the log already.
+    pub committed_s: Option<u64>,
     /// The audit path to the root of `published`; it was verified.
     pub inclusion: InclusionProof,
     /// The tree that covers the entry.
     pub published: Arc<Published>,
+}
+
+impl Answer {
+    /// Whether the entry was in the log already.
+    pub fn is_duplicate(&self) -> bool {
+        self.committed_s.is_none()
+    }
 }
 
 /// Why a submission got no answer.
@@ -306,8 +313,8 @@ impl Log {
         });
         match proof {
             Ok(inclusion) => {
-                let pool::Placed { index, duplicate, published } = placed;
-                Ok(Answer { index, duplicate, inclusion, published })
+                let pool::Placed { index, committed_s, published } = placed;
+                Ok(Answer { index, committed_s, inclusion, published })
             }
             Err(error) => {
                 self.shared.fail(Fatal::Proof(error.to_string()));

@@ -45,16 +45,17 @@ impl Waiting {
         let _ = self.reply.send(Err(reason));
     }
 
-    /// The leaf has its index now; the answer waits for a published tree that covers it.
-    pub(super) fn placed(self, index: LeafIndex, duplicate: bool) -> PlacedTicket {
-        PlacedTicket { index, duplicate, reply: self.reply }
+    /// The leaf has its index now, and, unless it is a duplicate, its time; the answer waits for a
+    /// published tree that covers it.
+    pub(super) fn placed(self, index: LeafIndex, committed_s: Option<u64>) -> PlacedTicket {
+        PlacedTicket { index, committed_s, reply: self.reply }
     }
 }
 
 /// A leaf with its index, and the way back to its submitter. The leaf itself is in the store.
 pub(super) struct PlacedTicket {
     index: LeafIndex,
-    duplicate: bool,
+    committed_s: Option<u64>,
     reply: oneshot::Sender<Result<Placed, AnswerError>>,
 }
 
@@ -65,8 +66,8 @@ impl PlacedTicket {
 
     /// Tells the submitter. One that has gone away meanwhile is no error: the entry is in the log.
     pub(super) fn answer(self, published: &Arc<Published>) {
-        let Self { index, duplicate, reply } = self;
-        let _ = reply.send(Ok(Placed { index, duplicate, published: Arc::clone(published) }));
+        let Self { index, committed_s, reply } = self;
+        let _ = reply.send(Ok(Placed { index, committed_s, published: Arc::clone(published) }));
     }
 
     /// Whether the submitter has gone away.
@@ -80,8 +81,9 @@ impl PlacedTicket {
 pub(super) struct Placed {
     /// The leaf's index, below the published size.
     pub(super) index: LeafIndex,
-    /// Whether the leaf was in the log already, or came more than once in its batch.
-    pub(super) duplicate: bool,
+    /// When it was committed, in seconds since 1970; `None` if it was in the log already, or came
+    /// more than once in its batch.
+    pub(super) committed_s: Option<u64>,
     /// The snapshot from which the whole answer has to be made.
     pub(super) published: Arc<Published>,
 }

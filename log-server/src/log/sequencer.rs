@@ -86,11 +86,11 @@ impl Sequencer {
             }
         }
         self.shared.metrics.sequenced(waiting.len(), batch.new.len());
-        let places = batch.places.into_iter();
+        let committed_s = committed.as_ref().map(|committed| committed.head.time_s());
         let tickets = waiting
             .into_iter()
-            .zip(places)
-            .map(|(one, (index, duplicate))| one.placed(index, duplicate));
+            .zip(batch.places)
+            .map(|(one, (index, duplicate))| one.placed(index, committed_s.filter(|_| !duplicate)));
         self.finish(committed, tickets);
         Ok(())
     }

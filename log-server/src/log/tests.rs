@@ -253,7 +253,7 @@ async fn every_answer_verifies_and_is_found_again_by_the_next_process() {
         let process = disk.start();
         for (text, answer) in process.add_all(texts(&format!("round {round}"), count)).await {
             let answer = answer.unwrap();
-            assert!(!answer.duplicate);
+            assert!(!answer.is_duplicate());
             disk.assert_holds(&leaf(&text), &answer);
             acknowledged.push((text, answer.index));
         }
@@ -264,7 +264,7 @@ async fn every_answer_verifies_and_is_found_again_by_the_next_process() {
     let process = disk.start();
     for (text, index) in acknowledged {
         let answer = process.add(&text).await.unwrap();
-        assert_eq!((answer.index, answer.duplicate), (index, true), "{text}");
+        assert_eq!((answer.index, answer.is_duplicate()), (index, true), "{text}");
         disk.assert_holds(&leaf(&text), &answer);
     }
     assert_eq!(disk.size(), 557, "a duplicate writes nothing");
@@ -285,7 +285,7 @@ async fn a_thousand_identical_submissions_have_one_index() {
             .inclusion
             .verify(&leaf(&text).hash(), answer.index, answer.published.head())
             .unwrap();
-        firsts += usize::from(!answer.duplicate);
+        firsts += usize::from(!answer.is_duplicate());
     }
     assert_eq!(firsts, 1, "one of them made the entry");
     assert_eq!(disk.size(), 2);

@@ -6,10 +6,11 @@ use std::fmt;
 
 use log_core::{Leaf, sha256};
 
-/// What an entry is searched by: the first 16 bytes of the SHA-256 of a word.
+/// What an entry is searched by: the first 127 bits of the SHA-256 of a word, without `sha256:` in
+/// front of it, and one bit that says whether that was there.
 ///
 /// Two words that share them would be found by each other; among a thousand million words that
-/// happens with a probability of about 2^-69.
+/// happens with a probability of about 2^-68.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SearchKey([u8; Self::LEN]);
 
@@ -31,6 +32,9 @@ pub struct StoredLeaf {
     pub metadata: Option<LeafMetadata>,
 }
 
+/// What stands in front of most digests that are searched for.
+const PREFIX: &str = "sha256:";
+
 /// Search keys of one leaf: their number has two bytes in the row.
 pub const SEARCH_KEYS_MAX: usize = u16::MAX as usize;
 
@@ -39,9 +43,17 @@ impl SearchKey {
     pub const LEN: usize = 16;
 
     /// The key of a word, whose letter case has been folded already where it does not matter.
+    ///
+    /// A digest with and without the name of its hash function in front has two keys that differ
+    /// in the last bit: most entries have both, and what is neighbours is written and read as one.
     pub fn of(word: &str) -> Self {
-        let digest = sha256(word.as_bytes());
-        Self(*digest.as_bytes().first_chunk().expect("invariant: a digest is longer than a key"))
+        let bare = word.strip_prefix(PREFIX);
+        let digest = sha256(bare.unwrap_or(word).as_bytes());
+        let mut key: [u8; Self::LEN] =
+            *digest.as_bytes().first_chunk().expect("invariant: a digest is longer than a key");
+        let last = &mut key[Self::LEN - 1];
+        *last = *last & !1 | u8::from(bare.is_some());
+        Self(key)
     }
 
     /// The key with these bytes.
@@ -156,8 +168,12 @@ mod tests {
     #[test]
     fn a_key_is_half_of_the_digest_of_its_word() {
         let key = SearchKey::of("abc");
-        assert_eq!(key.to_string(), "ba7816bf8f01cfea414140de5dae2223");
-        assert_eq!(format!("{key:?}"), "SearchKey(ba7816bf8f01cfea414140de5dae2223)");
+        assert_eq!(key.to_string(), "ba7816bf8f01cfea414140de5dae2222");
+        assert_eq!(format!("{key:?}"), "SearchKey(ba7816bf8f01cfea414140de5dae2222)");
+        let named = SearchKey::of("sha256:abc");
+        assert_eq!(named.to_string(), "ba7816bf8f01cfea414140de5dae2223", "its neighbour");
+        let twice = SearchKey::of("sha256:sha256:abc");
+        assert!(![key, named].contains(&twice), "one name is taken off, not two");
         assert_ne!(SearchKey::of("abc"), SearchKey::of("Abc"), "nobody folds letters here");
         assert_eq!(SearchKey::from_bytes(*key.as_bytes()), key);
     }

@@ -8,13 +8,22 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use log_core::leaf::{Leaf, LeafTooLong};
 
+/// Most bodies with a bare key are no longer than this.
+const USUAL_BYTES: usize = 768;
+
 /// A body that is being written.
 pub(super) struct Body(String);
 
 impl Body {
     /// Opens an entry: `spec` comes next.
     pub(super) fn open(kind: &str, version: &str) -> Self {
-        Self(format!(r#"{{"apiVersion":"{version}","kind":"{kind}","spec":"#))
+        let mut body = String::with_capacity(USUAL_BYTES);
+        body.push_str(r#"{"apiVersion":""#);
+        body.push_str(version);
+        body.push_str(r#"","kind":""#);
+        body.push_str(kind);
+        body.push_str(r#"","spec":"#);
+        Self(body)
     }
 
     /// JSON that is fixed: brackets and names.

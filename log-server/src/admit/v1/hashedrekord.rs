@@ -124,11 +124,12 @@ fn decode_digest(value: &str, function: HashAlgorithm) -> Result<Digest, Reason>
     if value.len() != 2 * function.digest_len() {
         return Err(Reason::HashValue);
     }
-    if let Some(byte) = value.bytes().find(|byte| !byte.is_ascii_hexdigit()) {
-        return Err(Reason::HexDigit(byte));
-    }
-    let pairs = (0..value.len()).step_by(2).map(|at| u8::from_str_radix(&value[at..at + 2], 16));
-    let bytes: Vec<u8> = pairs.collect::<Result<_, _>>().map_err(|_| Reason::HashValue)?;
+    let digit = |byte: u8| {
+        let digit = char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+        digit.ok_or(Reason::HexDigit(byte))
+    };
+    let digits: Vec<u8> = value.bytes().map(digit).collect::<Result<_, _>>()?;
+    let bytes: Vec<u8> = digits.as_chunks().0.iter().map(|[high, low]| high << 4 | low).collect();
     Digest::import_less_safe(&bytes, implementation(function)).map_err(|_| Reason::HashValue)
 }
 

@@ -115,6 +115,9 @@ impl Keys {
 /// The form in which words are stored and looked up. Each character by itself, so that the case of
 /// one does not depend on its neighbours.
 pub(super) fn fold(word: &str) -> String {
+    if word.is_ascii() {
+        return word.to_ascii_lowercase();
+    }
     word.chars().flat_map(char::to_lowercase).collect()
 }
 

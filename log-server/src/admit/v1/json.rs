@@ -13,6 +13,8 @@ mod tests;
 
 use std::borrow::Cow;
 
+use memchr::memchr;
+
 pub use error::{JsonError, Place};
 
 /// Most arrays and objects that may be open at once, as the reference server has it.
@@ -87,7 +89,7 @@ impl<'a> Json<'a> {
     pub fn as_str(self) -> Option<Cow<'a, str>> {
         let inner = self.0.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
         match std::str::from_utf8(inner) {
-            Ok(text) if !inner.contains(&b'\\') => Some(Cow::Borrowed(text)),
+            Ok(text) if memchr(b'\\', inner).is_none() => Some(Cow::Borrowed(text)),
             _ => Some(Cow::Owned(unescape(inner))),
         }
     }

@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use base64::alphabet::{Alphabet, STANDARD, URL_SAFE};
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 use base64::{DecodeError, Engine as _};
+use memchr::memchr2;
 use thiserror::Error;
 
 /// A text is not base64.
@@ -49,8 +50,8 @@ fn decode_with(engine: &GeneralPurpose, text: &[u8]) -> Result<Vec<u8>, BadBase6
 }
 
 fn without_line_ends(text: &[u8]) -> Cow<'_, [u8]> {
-    let is_line_end = |byte: &u8| matches!(byte, b'\r' | b'\n');
-    if text.iter().any(is_line_end) {
+    if memchr2(b'\r', b'\n', text).is_some() {
+        let is_line_end = |byte: &u8| matches!(byte, b'\r' | b'\n');
         Cow::Owned(text.iter().copied().filter(|byte| !is_line_end(byte)).collect())
     } else {
         Cow::Borrowed(text)

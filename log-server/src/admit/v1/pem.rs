@@ -3,6 +3,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use memchr::memmem;
 
 use super::lax_base64;
 
@@ -24,7 +25,7 @@ pub(super) struct Block<'a> {
 pub(super) fn first_block(text: &[u8]) -> Option<Block<'_>> {
     let mut from = 0;
     loop {
-        let end = from + find(&text[from..], END)?;
+        let end = from + memmem::find(&text[from..], END)?;
         if let Some(begin) = last_begin(&text[..end], from)
             && let Some(block) = block_at(text, begin + BEGIN.len(), end)
         {
@@ -48,7 +49,7 @@ pub(super) fn encode(label: &str, content: &[u8]) -> Vec<u8> {
 
 /// Where the last block before an END line begins. Earlier ones have no end of their own.
 fn last_begin(text: &[u8], from: usize) -> Option<usize> {
-    let begin = text[from..].windows(BEGIN.len()).rposition(|window| window == BEGIN)? + from;
+    let begin = memmem::rfind(&text[from..], BEGIN)? + from;
     (begin == 0 || text[begin - 1] == b'\n').then_some(begin)
 }
 
@@ -80,10 +81,6 @@ fn block_at(text: &[u8], label: usize, end: usize) -> Option<Block<'_>> {
 fn line_at(text: &[u8], at: usize) -> (&[u8], usize) {
     let end = text[at..].iter().position(|byte| *byte == b'\n').map_or(text.len(), |n| at + n);
     (text[at..end].trim_ascii_end(), text.len().min(end + 1))
-}
-
-fn find(text: &[u8], wanted: &[u8]) -> Option<usize> {
-    text.windows(wanted.len()).position(|window| window == wanted)
 }
 
 #[cfg(test)]

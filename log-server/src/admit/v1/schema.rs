@@ -97,10 +97,17 @@ impl HashMember {
         name: &str,
         algorithms: &'static [&'static str],
     ) -> Option<Violation> {
-        let member = format!("{name}.algorithm");
-        let Some(algorithm) = &self.algorithm else { return required::<()>(member, None) };
-        one_of(member, algorithm, algorithms)
-            .or_else(|| required(format!("{name}.value"), self.value.as_ref()))
+        let fault = |member: &str, rule| {
+            Some(Violation { member: format!("{name}.{member}").into(), rule })
+        };
+        match (&self.algorithm, &self.value) {
+            (None, _) => fault("algorithm", Rule::Required),
+            (Some(algorithm), _) if !algorithms.contains(&algorithm.as_str()) => {
+                fault("algorithm", Rule::OneOf(algorithms))
+            }
+            (Some(_), None) => fault("value", Rule::Required),
+            (Some(_), Some(_)) => None,
+        }
     }
 
     /// Both members of a hash that was checked.

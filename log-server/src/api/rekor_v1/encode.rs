@@ -1,6 +1,8 @@
 //! Answers of Rekor v1 as JSON, each into one buffer: members in the order of their names, nothing
 //! escaped that need not be, and a line end behind the last byte.
 
+use std::fmt::Write as _;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use log_core::{EntryId, Hash, LeafIndex, TreeHead, TreeId};
@@ -52,22 +54,25 @@ impl EntryParts<'_> {
             + self.checkpoint.len() * 5 / 4
             + self.body.len().div_ceil(3) * 4;
         let mut out = String::with_capacity(capacity);
-        out.push_str(&format!(r#"{{"{}":{{"body":""#, self.id));
+        // Writing to a string never fails.
+        _ = write!(out, r#"{{"{}":{{"body":""#, self.id);
         STANDARD.encode_string(self.body, &mut out);
-        out.push_str(&format!(
+        _ = write!(
+            out,
             r#"","integratedTime":{},"logID":"{}","logIndex":{},"verification":"#,
             self.time_s, self.log_id, self.global_index
-        ));
+        );
         out.push_str(r#"{"inclusionProof":{"checkpoint":"#);
         push_string(&mut out, self.checkpoint);
         out.push_str(r#","hashes":"#);
         push_hashes(&mut out, self.hashes);
-        out.push_str(&format!(
+        _ = write!(
+            out,
             r#","logIndex":{},"rootHash":"{}","treeSize":{}}},"signedEntryTimestamp":""#,
             self.index.get(),
             self.head.root_hash,
             self.head.size.get()
-        ));
+        );
         STANDARD.encode_string(self.promise, &mut out);
         out.push_str(r#""}}}"#);
         out
@@ -130,9 +135,11 @@ pub(super) fn encode_error(code: u16, message: &str) -> Vec<u8> {
 }
 
 fn push_hashes(out: &mut String, hashes: &[Hash]) {
-    let hashes: Vec<String> = hashes.iter().map(|hash| format!("\"{hash}\"")).collect();
     out.push('[');
-    out.push_str(&hashes.join(","));
+    for (position, hash) in hashes.iter().enumerate() {
+        let comma = if position == 0 { "" } else { "," };
+        _ = write!(out, "{comma}\"{hash}\"");
+    }
     out.push(']');
 }
 

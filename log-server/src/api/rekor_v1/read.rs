@@ -285,25 +285,17 @@ impl<'a> Snapshot<'a> {
         let Some(logged) = self.log.logged(&self.at, index)? else { return Ok(None) };
         let inclusion = self.log.prove_inclusion(&self.at, index)?;
         // The store is trusted no further than the root that was signed.
+        let hash = logged.leaf.hash();
         inclusion
-            .verify(&logged.leaf.hash(), index, self.at.head())
+            .verify(&hash, index, self.at.head())
             .map_err(|error| ReadError::Broken(error.to_string()))?;
-        self.encode(index, &logged, &inclusion).map(Some)
+        self.proven_entry(self.id(hash), index, &logged, &inclusion).map(Some)
     }
 
     /// An entry whose proof was verified, as JSON.
     pub(super) fn proven_entry(
         &self,
-        index: LeafIndex,
-        inclusion: &InclusionProof,
-    ) -> Result<String, Error> {
-        let logged = self.log.logged(&self.at, index)?;
-        let logged = logged.ok_or_else(|| ReadError::Broken(format!("no leaf {index}")))?;
-        self.encode(index, &logged, inclusion)
-    }
-
-    fn encode(
-        &self,
+        id: EntryId,
         index: LeafIndex,
         logged: &Logged,
         inclusion: &InclusionProof,
@@ -311,7 +303,7 @@ impl<'a> Snapshot<'a> {
         let promise = self.log.promise(&self.at, index, logged);
         let promise = promise.ok_or_else(|| ReadError::Broken(format!("no leaf {index}")))?;
         let parts = EntryParts {
-            id: self.id(logged.leaf.hash()),
+            id,
             body: logged.leaf.as_bytes(),
             time_s: logged.time_s,
             log_id: self.log.key().full_id_hash(),

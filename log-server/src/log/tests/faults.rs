@@ -32,9 +32,9 @@ async fn a_refused_batch_is_told_to_its_submitters_and_the_log_goes_on() {
         assert_eq!((disk.size(), process.published_size()), (1, 1));
         // The index that it would have had is free for the next one.
         let next = process.add("next").await.unwrap();
-        assert_eq!((next.index, next.duplicate), (LeafIndex::new(1), false));
+        assert_eq!((next.index, next.is_duplicate()), (LeafIndex::new(1), false));
         let again = process.add("refused").await.unwrap();
-        assert_eq!((again.index, again.duplicate), (LeafIndex::new(2), false));
+        assert_eq!((again.index, again.is_duplicate()), (LeafIndex::new(2), false));
         disk.assert_holds(&leaf("refused"), &again);
         assert_eq!(process.stop(), Vec::<String>::new(), "{operation:?} {outcome:?}");
         disk.assert_sound();
@@ -94,7 +94,7 @@ async fn unknown_outcome(outcome: Outcome) {
     assert_eq!(process.published_size(), 300 + u64::from(persisted));
     disk.assert_signed(&process.published());
     let again = process.add("unknown").await.unwrap();
-    assert_eq!((again.index, again.duplicate), (LeafIndex::new(300), persisted));
+    assert_eq!((again.index, again.is_duplicate()), (LeafIndex::new(300), persisted));
     for (text, answer) in before {
         disk.assert_holds(&leaf(&text), &answer.unwrap());
     }

@@ -62,7 +62,7 @@ async fn an_entry_keeps_its_time_and_its_keys_over_restarts() {
     let process = disk.start();
     for (text, index, time_s) in said {
         let answer = process.add_with_key(&text, "another key").await.unwrap();
-        assert!(answer.duplicate);
+        assert!(answer.is_duplicate());
         assert_eq!((answer.index.get(), process.promised_s(&answer)), (index, time_s));
         assert_eq!(process.found(&text), [index]);
     }

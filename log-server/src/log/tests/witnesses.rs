@@ -115,7 +115,7 @@ async fn without_its_quorum_a_log_answers_nobody_and_later_finds_what_it_refused
     stubs[1].is(Mood::Honest);
     process.until("published", |process| process.shown_size() == Some(3)).await;
     let answer = process.add("with one").await.unwrap();
-    assert_eq!((answer.index, answer.duplicate), (LeafIndex::new(2), true));
+    assert_eq!((answer.index, answer.is_duplicate()), (LeafIndex::new(2), true));
     disk.assert_cosigned(&answer.published, &stubs, 2);
     assert_eq!(process.log.state(), State::Open);
     process.add("something new").await.unwrap();
@@ -147,7 +147,7 @@ async fn a_note_is_durable_before_it_is_visible() {
         stubs.iter().for_each(|stub| stub.is(Mood::Honest));
         process.until("published", |process| process.shown_size() == Some(1)).await;
         process.until_open().await;
-        assert!(process.add("a").await.unwrap().duplicate);
+        assert!(process.add("a").await.unwrap().is_duplicate());
         assert_eq!(process.stop(), Vec::<String>::new());
     }
 }

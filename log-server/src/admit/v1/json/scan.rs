@@ -3,6 +3,8 @@
 
 use std::ops::Range;
 
+use memchr::memchr2;
+
 use super::DEPTH_MAX;
 use super::error::{JsonError, Place};
 
@@ -43,12 +45,12 @@ pub(super) fn value_len(text: &[u8]) -> usize {
 /// How many bytes the string at the start of a checked text has, quotes included.
 fn string_len(text: &[u8]) -> usize {
     let mut at = 1;
-    while let Some(byte) = text.get(at) {
-        match byte {
-            b'"' => return at + 1,
-            b'\\' => at += 2,
-            _ => at += 1,
+    while let Some(found) = text.get(at..).and_then(|rest| memchr2(b'"', b'\\', rest)) {
+        at += found;
+        if text[at] == b'"' {
+            return at + 1;
         }
+        at += 2;
     }
     text.len()
 }

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::super::json::Json;
 use super::super::search::{KeyFormat, hash_key, public_key_key, subject_key};
-use super::super::{Admitted, Kind, Refusal, create_entry, look_up};
+use super::super::{Admitted, Kind, Refusal, create_entry, create_quick_entry, look_up};
 use super::{every_kind, now, recorded};
 
 /// What is not at hand in this repository.
@@ -63,6 +63,29 @@ fn every_recorded_body_is_made_again() {
 }
 
 /// The search keys of a query; none if the query itself is refused.
+#[test]
+fn kinds_with_few_signatures_are_quick_and_admitted_the_same() {
+    let mut quick = HashSet::new();
+    for vector in list(&recorded()["cases"]) {
+        let admitted = admit(vector);
+        let text = body(vector);
+        let at_once = create_quick_entry(text.as_bytes(), &every_kind(), now()).unwrap();
+        if let Some(at_once) = at_once {
+            quick.insert(at_once.kind.name());
+            assert_eq!(at_once, admitted, "{}", vector["name"]);
+        } else {
+            assert!(!quick.contains(admitted.kind.name()), "{}", vector["name"]);
+        }
+    }
+    assert_eq!(quick, HashSet::from(["hashedrekord", "dsse", "intoto"]));
+    // What is refused before its kind is looked into is refused at once, whatever the kind.
+    for refused in ["", "x", "{}", r#"{"kind":"jar"}"#] {
+        let at_once = create_quick_entry(refused.as_bytes(), &every_kind(), now());
+        assert_eq!(at_once, create_entry(refused.as_bytes(), &every_kind(), now()).map(Some));
+        assert!(at_once.is_err(), "{refused}");
+    }
+}
+
 fn query_keys(query: &Value) -> Vec<String> {
     let member = |name: &str| query[name].as_str();
     let key = &query["publicKey"];
