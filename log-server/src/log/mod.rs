@@ -137,7 +137,9 @@ pub enum Fatal {
 
 /// The answer to one submission, all of it from one snapshot.
 pub struct Answer {
-    /// The entry's index.
+    /// The hash of the entry.
+    pub leaf_hash: Hash,
+    /// Its index.
     pub index: LeafIndex,
     /// When it was committed, in seconds since 1970; `None` if it was in the log already.
     pub committed_s: Option<u64>,
@@ -314,7 +316,7 @@ impl Log {
         match proof {
             Ok(inclusion) => {
                 let pool::Placed { index, committed_s, published } = placed;
-                Ok(Answer { index, committed_s, inclusion, published })
+                Ok(Answer { leaf_hash: identity, index, committed_s, inclusion, published })
             }
             Err(error) => {
                 self.shared.fail(Fatal::Proof(error.to_string()));

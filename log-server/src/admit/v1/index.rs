@@ -90,11 +90,12 @@ impl Keys {
 
     /// All search keys, each once.
     pub(super) fn finish(self) -> Result<Vec<String>, Reason> {
-        let mut seen = HashSet::new();
         let mut keys = self.keys;
         keys.extend(self.more);
+        let mut seen = HashSet::with_capacity(keys.len());
         keys.retain(|key| {
-            !key.is_empty() && key.chars().count() <= KEY_CHARS_MAX && seen.insert(key.clone())
+            let is_short = key.len() <= KEY_CHARS_MAX || key.chars().count() <= KEY_CHARS_MAX;
+            !key.is_empty() && is_short && seen.insert(key.clone())
         });
         if keys.len() > KEYS_MAX { Err(Reason::TooManyKeys) } else { Ok(keys) }
     }

@@ -118,7 +118,23 @@ impl<'a> Json<'a> {
 
     /// The member with exactly this name, the last if there are several.
     pub fn get(self, name: &str) -> Option<Self> {
-        self.members().filter(|(other, _)| other == name).last().map(|(_, value)| value)
+        let mut parts = self.parts(JsonType::Object);
+        let mut found = None;
+        while let Some((other, value)) = parts.next().zip(parts.next()) {
+            if other.is_string(name) {
+                found = Some(value);
+            }
+        }
+        found
+    }
+
+    /// Whether it is a string with these characters, however they are written.
+    fn is_string(self, text: &str) -> bool {
+        let inner = self.0.strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\""));
+        inner.is_some_and(|inner| {
+            let stands_for_itself = inner.is_ascii() && memchr(b'\\', inner).is_none();
+            if stands_for_itself { inner == text.as_bytes() } else { unescape(inner) == text }
+        })
     }
 
     /// All members with this name in any letter case. `name` is ASCII.

@@ -3,7 +3,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use memchr::memmem;
+use memchr::{memchr3, memmem};
 
 use super::lax_base64;
 
@@ -70,9 +70,15 @@ fn block_at(text: &[u8], label: usize, end: usize) -> Option<Block<'_>> {
     if !line.is_empty() {
         return None;
     }
-    let digits: Vec<u8> = text.get(at..end).map_or_else(Vec::new, |digits| {
-        digits.iter().copied().filter(|byte| !matches!(byte, b' ' | b'\t')).collect()
-    });
+    let lines = text.get(at..end).unwrap_or_default().split(|byte| *byte == b'\n');
+    let mut digits = Vec::with_capacity(end.saturating_sub(at));
+    for line in lines {
+        if memchr3(b' ', b'\t', b'\r', line).is_none() {
+            digits.extend_from_slice(line);
+        } else {
+            digits.extend(line.iter().filter(|byte| !matches!(byte, b' ' | b'\t' | b'\r')));
+        }
+    }
     let content = lax_base64::decode(&digits).ok()?;
     Some(Block { label, content, rest: &closing[rest..] })
 }

@@ -34,14 +34,14 @@ pub(super) async fn create(
     let leaf = admitted.leaf;
     let answer = log.submit(Submission { leaf: leaf.clone(), search_keys }).await?;
     let snapshot = Snapshot::at(log, answer.published);
-    let id = snapshot.id(leaf.hash());
+    let id = snapshot.id(answer.leaf_hash);
     let name = id.to_string();
     let location = location(&uri, &name);
     let Some(time_s) = answer.committed_s else {
         return Err(Error::Duplicate { id, location });
     };
     let logged = Logged { leaf, time_s };
-    let entry = snapshot.proven_entry(id, answer.index, &logged, &answer.inclusion)?;
+    let entry = snapshot.proven_entry(&name, answer.index, &logged, &answer.inclusion)?;
     let mut response = json(StatusCode::CREATED, line(entry));
     let headers = response.headers_mut();
     // Without quotes: clients look the entry up in the answer by this very text.

@@ -289,13 +289,13 @@ impl<'a> Snapshot<'a> {
         inclusion
             .verify(&hash, index, self.at.head())
             .map_err(|error| ReadError::Broken(error.to_string()))?;
-        self.proven_entry(self.id(hash), index, &logged, &inclusion).map(Some)
+        self.proven_entry(&self.id(hash).to_string(), index, &logged, &inclusion).map(Some)
     }
 
     /// An entry whose proof was verified, as JSON.
     pub(super) fn proven_entry(
         &self,
-        id: EntryId,
+        name: &str,
         index: LeafIndex,
         logged: &Logged,
         inclusion: &InclusionProof,
@@ -303,7 +303,7 @@ impl<'a> Snapshot<'a> {
         let promise = self.log.promise(&self.at, index, logged);
         let promise = promise.ok_or_else(|| ReadError::Broken(format!("no leaf {index}")))?;
         let parts = EntryParts {
-            id,
+            name,
             body: logged.leaf.as_bytes(),
             time_s: logged.time_s,
             log_id: self.log.key().full_id_hash(),
