@@ -7,13 +7,13 @@ use std::sync::Arc;
 
 use anyhow::{Context, anyhow, bail};
 use clap::{Parser, Subcommand};
-use log_core::{Hash, TreeHead, TreeSize};
 use log_server::api::Api;
 use log_server::clock::Clock;
 use log_server::config::{Config, ConfigError};
 use log_server::engine::Engine;
 use log_server::fsck::fsck;
 use log_server::init::{DefaultLogs, NewLog, REKOR_V1_LOG, REKOR_V2_LOG, add_log, init};
+use log_server::log::accepted_tail::{self, AcceptedTail};
 use log_server::log::directory::{Birth, LogDirectory};
 use log_server::log::{Fatal, Personality, Surroundings, tail};
 use log_server::metrics::Metrics;
@@ -236,7 +236,8 @@ fn end_process(log: &str, fatal: &Fatal) {
 }
 
 fn run_accept_tail(name: &str, data_dir: &Path, head: &str) -> anyhow::Result<()> {
-    let head = parse_head(head).ok_or_else(|| anyhow!("--head is SIZE:ROOT, the root in hex"))?;
+    let head = accepted_tail::parse_head(head)
+        .ok_or_else(|| anyhow!("--head is SIZE:ROOT, the root in hex"))?;
     let _lock = server::lock(data_dir)?;
     let config = Config::load(data_dir)?;
     let Some(log) = config.logs.iter().find(|log| log.name == name) else {
@@ -244,14 +245,10 @@ fn run_accept_tail(name: &str, data_dir: &Path, head: &str) -> anyhow::Result<()
     };
     let directory = LogDirectory::of(data_dir, log);
     let rocks = RocksShared::new(config.server.memory_bytes)?;
-    tail::accept(&directory, log.personality()?, &log.origin()?, &rocks, &head)?;
+    let named = AcceptedTail { accepted: jiff::Timestamp::now(), head };
+    tail::accept(&directory, log.personality()?, &log.origin()?, &rocks, &named)?;
     println!("{name} goes on at {}:{}", head.size, head.root_hash);
     Ok(())
-}
-
-fn parse_head(text: &str) -> Option<TreeHead> {
-    let (size, root) = text.split_once(':')?;
-    Some(TreeHead { size: TreeSize::parse_decimal(size)?, root_hash: Hash::from_hex(root)? })
 }
 
 fn run_fsck(data_dir: &Path, only: Option<&str>) -> ExitCode {

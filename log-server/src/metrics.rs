@@ -57,6 +57,7 @@ pub struct Metrics {
     pool_leaves: Family<OfLog, Level>,
     published_size: Family<OfLog, Level>,
     log_open: Family<OfLog, Level>,
+    accepted_tails: Family<OfLog, Level>,
     witnesses: Witnesses,
 }
 
@@ -87,6 +88,7 @@ impl Metrics {
             pool_leaves: Family::default(),
             published_size: Family::default(),
             log_open: Family::default(),
+            accepted_tails: Family::default(),
             witnesses: Witnesses::new(),
         };
         metrics.register_requests();
@@ -131,6 +133,11 @@ impl Metrics {
             "1 for an open log, 0 for one that is shut",
             self.log_open.clone(),
         );
+        registry.register(
+            "accepted_tails",
+            "Times that accept-tail gave up what the log had committed",
+            self.accepted_tails.clone(),
+        );
     }
 
     /// The metrics of one log.
@@ -145,6 +152,7 @@ impl Metrics {
             pool_leaves: self.pool_leaves.get_or_create(&labels).clone(),
             published_size: self.published_size.get_or_create(&labels).clone(),
             log_open: self.log_open.get_or_create(&labels).clone(),
+            accepted_tails: self.accepted_tails.get_or_create(&labels).clone(),
             rounds: self.witnesses.of_log(name),
         }
     }
@@ -196,6 +204,7 @@ pub struct LogMetrics {
     pool_leaves: Level,
     published_size: Level,
     log_open: Level,
+    accepted_tails: Level,
     rounds: RoundMetrics,
 }
 
@@ -205,6 +214,11 @@ impl LogMetrics {
         self.log_open.set(1);
         self.rounds.committed(size);
         self.published_size.set(level(size.get()));
+    }
+
+    /// An operator gave up what had been committed, so many times.
+    pub fn tails_accepted(&self, times: usize) {
+        self.accepted_tails.set(level(times as u64));
     }
 
     /// The log does not serve any more.

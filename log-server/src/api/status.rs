@@ -8,11 +8,12 @@ use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use http::{Response, StatusCode};
 use http_body_util::Full;
-use log_core::TreeSize;
+use log_core::{TreeHead, TreeSize};
 use serde::Serialize;
 
 use crate::config::{OnMissingQuorum, WitnessSettings};
 use crate::engine::{Engine, Hosted};
+use crate::log::accepted_tail::AcceptedTail;
 use crate::log::{Log, State, WitnessState, WitnessStatus};
 
 #[derive(Serialize)]
@@ -44,6 +45,25 @@ struct LogRow<'a> {
     /// Only in `/readyz`, and only of a log that has witnesses.
     #[serde(skip_serializing_if = "Option::is_none")]
     witnessing: Option<Witnessing>,
+    /// Only in `/readyz`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    accepted_tails: Vec<AcceptedTailRow>,
+}
+
+/// Where an operator gave up what had been committed.
+#[derive(Serialize)]
+struct AcceptedTailRow {
+    accepted: String,
+    size: u64,
+    root: String,
+}
+
+impl From<&AcceptedTail> for AcceptedTailRow {
+    fn from(tail: &AcceptedTail) -> Self {
+        let TreeHead { size, root_hash } = tail.head;
+        let (accepted, root) = (tail.accepted.to_string(), root_hash.to_string());
+        Self { accepted, size: size.get(), root }
+    }
 }
 
 impl<'a> LogRow<'a> {
@@ -67,13 +87,16 @@ impl<'a> LogRow<'a> {
                 .filter(|policy| !policy.is_none())
                 .map(ToString::to_string),
             witnessing: None,
+            accepted_tails: Vec::new(),
         }
     }
 
-    /// The row with everything that an operator wants to know of the witnesses.
-    fn with_witnesses(hosted: &'a Hosted) -> Self {
-        let witnessing = hosted.log().ok().and_then(Witnessing::of);
-        Self { witnessing, ..Self::of(hosted) }
+    /// The row with everything that an operator wants to know.
+    fn for_operator(hosted: &'a Hosted) -> Self {
+        let log = hosted.log().ok();
+        let tails = log.map(Log::accepted_tails).unwrap_or_default();
+        let accepted_tails = tails.iter().map(AcceptedTailRow::from).collect();
+        Self { witnessing: log.and_then(Witnessing::of), accepted_tails, ..Self::of(hosted) }
     }
 }
 
@@ -91,6 +114,13 @@ fn reason(log: &Log) -> Option<String> {
         State::Asking => "the witnesses are asked whether this is the newest state of the log",
         State::NoQuorum if log.lacks_space() => {
             return Some("there is no room on the disk: nothing new is published".into());
+        }
+        State::Clock => {
+            return Some(
+                "the time of day is not to be trusted: it jumped, or lies before what was \
+                 committed. Entries are taken again once it is right, or after a restart if it is"
+                    .into(),
+            );
         }
         State::NoQuorum => "the quorum does not cosign: nothing new is published",
         State::Degraded => "published without the quorum, as on_missing_quorum says",
@@ -178,7 +208,7 @@ pub(crate) fn ready(engine: &Engine) -> Response<Full<Bytes>> {
     let is_ready = |hosted: &Arc<Hosted>| hosted.log().is_ok_and(|log| log.state().is_ready());
     let all_ready = engine.logs().iter().all(is_ready);
     let status = if all_ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    json(status, rows(engine, LogRow::with_witnesses))
+    json(status, rows(engine, LogRow::for_operator))
 }
 
 /// Every log with its keys.

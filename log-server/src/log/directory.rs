@@ -16,7 +16,7 @@ use super::anchor::Anchor;
 use super::commit::commit_genesis;
 use super::recover::{Identity, Shut, recover};
 use super::signer::{KeyError, KeyFiles, NewKeys, Signer};
-use super::{Log, LogSettings, Parts, Personality, Surroundings, tail};
+use super::{Log, LogSettings, Parts, Personality, Surroundings, accepted_tail, tail};
 use crate::config::LogConfig;
 use crate::metrics::LogMetrics;
 use crate::store::rocks::{RocksShared, RocksStore};
@@ -117,6 +117,11 @@ impl LogDirectory {
         self.path.join("evidence")
     }
 
+    /// Where an operator gave up what had been committed.
+    pub(super) fn accepted_tails(&self) -> PathBuf {
+        self.path.join("accepted-tails")
+    }
+
     /// What the log had committed when it was last seen, outside the store.
     pub fn anchor(&self) -> &Path {
         &self.anchor
@@ -174,7 +179,8 @@ impl LogDirectory {
         let space = Space::new(self.store(), headroom_bytes);
         let store: Arc<dyn Store> = Arc::new(store);
         let evidence = self.evidence();
-        let parts = Parts { settings, store, signer, anchor, space, recovered, evidence };
+        let accepted = accepted_tail::read(&self.accepted_tails()).map_err(Shut::File)?;
+        let parts = Parts { settings, store, signer, anchor, space, recovered, evidence, accepted };
         Log::start(parts, metrics, surroundings)
     }
 

@@ -1,5 +1,6 @@
 //! The engine: one log from the pool to the published tree. It knows neither HTTP nor protobuf.
 
+pub mod accepted_tail;
 mod alarm;
 pub mod anchor;
 mod commit;
@@ -51,6 +52,7 @@ pub use witnessed::WitnessedError;
 
 pub use crate::store::SearchKey;
 
+use accepted_tail::AcceptedTail;
 use anchor::Anchor;
 use commit::Committed;
 use committed_time::CommittedTime;
@@ -188,6 +190,7 @@ pub struct Log {
     shared: Arc<Shared>,
     anchor: Arc<Anchor>,
     threads: Mutex<Vec<JoinHandle<()>>>,
+    accepted: Vec<AcceptedTail>,
 }
 
 /// What the handlers and the threads of one log share.
@@ -230,6 +233,7 @@ struct Parts {
     recovered: Committed,
     /// Where evidence against this log is kept.
     evidence: PathBuf,
+    accepted: Vec<AcceptedTail>,
 }
 
 impl Log {
@@ -252,6 +256,11 @@ impl Log {
     pub fn tree_id(&self) -> Option<TreeId> {
         let is_v1 = self.settings.personality == Personality::RekorV1;
         TreeId::of_origin(&self.settings.origin).filter(|_| is_v1)
+    }
+
+    /// Where an operator gave up what had been committed, the oldest first.
+    pub fn accepted_tails(&self) -> &[AcceptedTail] {
+        &self.accepted
     }
 
     /// Whether the log takes no entries any more; a commit says so, not a setting.

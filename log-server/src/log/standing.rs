@@ -19,6 +19,8 @@ pub enum State {
     /// Nothing new is published: its last round ended without a quorum, no round could be held
     /// since the start, or there is no room for a note on the disk.
     NoQuorum,
+    /// It takes no entries: it promises their times, and the time of day is not to be trusted.
+    Clock,
     /// It publishes without its quorum, because its configuration says so.
     Degraded,
     /// It takes no entries any more.
@@ -32,6 +34,7 @@ impl State {
             Self::Asking => "asking",
             Self::Open => "open",
             Self::NoQuorum => "no-quorum",
+            Self::Clock => "clock",
             Self::Degraded => "degraded",
             Self::Frozen => "frozen",
         }
@@ -130,6 +133,7 @@ impl Log {
         match shown.outcome {
             Some(RoundOutcome::NoQuorum) => State::NoQuorum,
             _ if shown.lacks_space || self.published().is_none() => State::NoQuorum,
+            _ if !self.is_frozen() && self.shared.check_time().is_err() => State::Clock,
             Some(RoundOutcome::PublishedWithout) => State::Degraded,
             _ if self.is_frozen() => State::Frozen,
             _ => State::Open,

@@ -56,7 +56,7 @@ impl Log {
             .then(|| CommittedTime::start(&surroundings.clock, parts.recovered.head.time_ms));
         let alone = parts.settings.witnesses.policy.witnesses().is_empty()
             && past.policy.witnesses().is_empty();
-        let Parts { settings, store, signer, anchor, space, recovered, evidence } = parts;
+        let Parts { settings, store, signer, anchor, space, recovered, evidence, accepted } = parts;
         let (head, edge, key) = (recovered.head, recovered.edge.clone(), signer.verifier_key());
         let visible = if alone {
             // The same path as every later head: committed, cosigned, published.
@@ -67,6 +67,7 @@ impl Log {
         let visible = visible.map(Published::from);
         let size = visible.as_ref().map(|visible| visible.head().size);
         metrics.opened(size.unwrap_or(TreeSize::new(0)));
+        metrics.tails_accepted(accepted.len());
         let mailbox = (!alone).then(|| Arc::new(Mailbox::new(recovered, size)));
         let gate = if alone { Gate::Open } else { Gate::Asking };
         let shared = Arc::new(Shared {
@@ -108,8 +109,8 @@ impl Log {
             shared.abandon();
             unreadable(error)
         })?;
-        let frozen = head.flags.frozen;
-        Ok(Self { settings, key, signer, frozen, shared, anchor, threads: Mutex::new(threads) })
+        let (frozen, threads) = (head.flags.frozen, Mutex::new(threads));
+        Ok(Self { settings, key, signer, frozen, shared, anchor, threads, accepted })
     }
 }
 

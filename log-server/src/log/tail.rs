@@ -12,6 +12,7 @@ use log_core::TreeHead;
 use log_core::checkpoint::Origin;
 
 use super::Personality;
+use super::accepted_tail::{self, AcceptedTail};
 use super::anchor::Anchor;
 use super::directory::LogDirectory;
 use super::recover::Shut;
@@ -47,13 +48,13 @@ pub fn accept(
     personality: Personality,
     origin: &Origin,
     rocks: &RocksShared,
-    named: &TreeHead,
+    named: &AcceptedTail,
 ) -> Result<(), Shut> {
     let store = directory.store();
     let identity = directory.identity(&directory.signer(personality, origin)?.verifier_key())?;
     finish_swap(&store)?;
     let head = copy_at_last_good_point(&store, rocks)?;
-    if head.tree != *named {
+    if head.tree != named.head {
         discard_copy(&store)?;
         return Err(Shut::NotThatHead { good: head.tree });
     }
@@ -61,8 +62,15 @@ pub fn accept(
         discard_copy(&store)?;
         return Err(foreign);
     }
-    // The anchor first: with the old one the accepted store would stay shut, and with the new one
-    // the torn store is still refused.
+    // What was decided comes first. A crash below leaves a trace of something that was not carried
+    // out yet; the same command does it, and leaves another.
+    let path = directory.accepted_tails();
+    if let Err(error) = accepted_tail::record(&path, named) {
+        discard_copy(&store)?;
+        return Err(Shut::File(format!("{}: {error}", path.display())));
+    }
+    // The anchor before the store: with the old one the accepted store would stay shut, and with
+    // the new one the torn store is still refused.
     Anchor::replace(directory.anchor(), &head).map_err(|error| Shut::Anchor(error.to_string()))?;
     swap(&store).map_err(|error| Shut::File(format!("{}: {error}", store.display())))
 }

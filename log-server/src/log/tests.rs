@@ -131,7 +131,8 @@ impl Disk {
         };
         let (signer, space) = (Arc::new(self.signer()), Space::new(self.dir.path(), 0));
         let evidence = self.dir.path().join("evidence");
-        Parts { settings, store, signer, anchor, space, recovered, evidence }
+        let accepted = Vec::new();
+        Parts { settings, store, signer, anchor, space, recovered, evidence, accepted }
     }
 
     /// The disk's clock, and a list of what was fatal.

@@ -2,6 +2,7 @@
 //! it only the anchor can tell; where it knows something newer, only the operator can decide.
 
 use super::*;
+use crate::cosign_scene::metric;
 
 /// A scene whose last batch is one entry, with what is needed to take just that one away.
 struct Tail {
@@ -55,6 +56,29 @@ impl Tail {
 
     fn set_anchor_back(&self) {
         fs::write(self.scene.file("anchor"), &self.anchor).expect("the anchor");
+    }
+
+    /// From now on everybody who looks after this log sees what was given up.
+    #[track_caller]
+    fn assert_shown(&self) {
+        let server = self.scene.dir.start();
+        let ready = server.get("/readyz").expect(200).json();
+        for row in ready["logs"].as_array().expect("logs") {
+            let name = row["name"].as_str().expect("a name");
+            let times = row["acceptedTails"].as_array().map_or(0, Vec::len);
+            assert_eq!(times, usize::from(name == VICTIM), "{row}");
+            let sample = format!("cairn_accepted_tails{{log=\"{name}\"}}");
+            assert_eq!(metric(&server, &sample), Some(if times == 1 { 1.0 } else { 0.0 }));
+            if name == VICTIM {
+                let tail = &row["acceptedTails"][0];
+                assert_eq!(tail["size"], self.before.size.get());
+                assert_eq!(tail["root"], self.before.root_hash.to_string());
+                assert!(
+                    tail["accepted"].as_str().is_some_and(|time| time.ends_with('Z')),
+                    "{tail}"
+                );
+            }
+        }
     }
 
     fn named(&self) -> String {
@@ -147,10 +171,22 @@ fn a_torn_tail_that_the_anchor_knows_is_given_up_only_by_name() {
 fn a_lost_batch_is_given_up_by_the_same_command() {
     let tail = Tail::new();
     tail.cut_off();
+    // Where it cannot be written down that something is given up, nothing is.
+    let record = tail.scene.file("accepted-tails");
+    fs::write(&record, "nonsense\n").expect("a file");
+    let refused = tail.scene.accept_tail(VICTIM, &tail.named());
+    let why = String::from_utf8_lossy(&refused.stderr);
+    assert_eq!(refused.status.code(), Some(1), "{refused:?}");
+    assert!(why.contains("\"nonsense\" is not TIME SIZE:ROOT"), "{why}");
+    assert!(!tail.scene.file("db.last-good").exists());
+    fs::remove_file(&record).expect("it was there");
+    tail.scene.assert_shut("the store is behind its anchor");
+
     let accepted = tail.scene.accept_tail(VICTIM, &tail.named());
     assert!(accepted.status.success(), "{accepted:?}");
     tail.scene.said.give_up_after(&tail.before);
     tail.scene.assert_goes_on();
+    tail.assert_shown();
 }
 
 #[test]

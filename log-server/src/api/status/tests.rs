@@ -1,7 +1,8 @@
 //! What machines are told of logs whose witnesses are not there.
 
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use futures_util::FutureExt;
 use http_body_util::BodyExt;
@@ -54,10 +55,14 @@ impl Made {
     }
 
     fn open(&self, unchecked: &[String], excluded: &[String]) -> Engine {
+        self.open_with(Clock::system(), unchecked, excluded)
+    }
+
+    fn open_with(&self, clock: Clock, unchecked: &[String], excluded: &[String]) -> Engine {
         let mut config = Config::load(&self.path()).expect("a configuration");
         config.set_start_flags(unchecked, excluded).expect("flags");
         let on_fatal = Arc::new(|log: &str, fatal: &crate::log::Fatal| panic!("{log}: {fatal}"));
-        let surroundings = Surroundings { clock: Clock::system(), on_fatal, shut: Arc::default() };
+        let surroundings = Surroundings { clock, on_fatal, shut: Arc::default() };
         let rocks = RocksShared::new(MEMORY_BYTES).expect("caches");
         Engine::open(&self.path(), &config, &rocks, &Metrics::new(), &surroundings).expect("a log")
     }
@@ -100,6 +105,26 @@ fn a_log_without_witnesses_says_nothing_of_them() {
         assert_eq!((status, row["state"].as_str()), (200, Some("open")), "{row:#}");
         assert_eq!(row["size"], 0);
         assert!(row.get("witnessing").is_none() && row.get("reason").is_none(), "{row:#}");
+    }
+    engine.stop();
+}
+
+#[test]
+fn a_log_that_promises_times_is_not_ready_while_its_clock_is_wrong() {
+    let now_ms = Clock::system().now_ms();
+    let wall_ms = Arc::new(AtomicU64::new(now_ms));
+    let wall = Arc::clone(&wall_ms);
+    let clock = Clock::new(move || UNIX_EPOCH + Duration::from_millis(wall.load(Ordering::SeqCst)));
+    let engine = Made::without_witnesses().open_with(clock, &[], &[]);
+    for (ms, code, state) in
+        [(now_ms, 200, "open"), (now_ms + 600_000, 503, "clock"), (now_ms, 200, "open")]
+    {
+        wall_ms.store(ms, Ordering::SeqCst);
+        let (status, all) = body(ready(&engine));
+        let [v1, v2] = [&all["logs"][0], &all["logs"][1]];
+        assert_eq!((status, &v1["state"], &v2["state"]), (code, &state.into(), &"open".into()));
+        let reason = v1["reason"].as_str();
+        assert_eq!(reason.is_some_and(|why| why.contains("the time of day")), state == "clock");
     }
     engine.stop();
 }
