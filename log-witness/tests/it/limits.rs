@@ -77,12 +77,16 @@ fn hold(served: &Served) -> TcpStream {
     holding
 }
 
-/// Whether nothing was answered yet.
-fn is_waiting(stream: &TcpStream) -> bool {
-    stream.set_nonblocking(true).unwrap();
-    let waits = stream.peek(&mut [0]).is_err_and(|error| error.kind() == ErrorKind::WouldBlock);
-    stream.set_nonblocking(false).unwrap();
-    waits
+/// Waits until so many requests are under way: a connection that was made first need not be heard
+/// first.
+#[track_caller]
+fn wait_for_requests(served: &Served, count: usize) {
+    let line = format!("requests_open {count}\n");
+    let are_open = (0..2000).any(|_| {
+        std::thread::sleep(Duration::from_millis(5));
+        get(served.admin, "/metrics").body.contains(&line)
+    });
+    assert!(are_open, "{count} requests are never under way at once");
 }
 
 #[test]
@@ -93,15 +97,10 @@ fn more_bodies_than_the_limit_get_429_before_they_are_read_and_reads_go_on() {
     let log = TestLog::new("log.example/a", 9);
     let served = rig.serve_logs(&[&log]);
     assert_eq!(served.add_checkpoint(log.request(0, 9)).status, 200);
-    // A place is given back a moment after its answer was sent: until then it is `hold` itself that
-    // gets the 429.
-    let held = (0..50).find_map(|_| {
-        let holding = hold(&served);
-        let mut answers = (0..20).map(|_| post(served.address, "/sign-subtree", ""));
-        let refused = answers.find(|answer| answer.status == 429)?;
-        is_waiting(&holding).then_some((holding, refused))
-    });
-    let (mut holding, answer) = held.expect("one request is under way");
+    let mut holding = hold(&served);
+    wait_for_requests(&served, 1);
+    let answer = post(served.address, "/sign-subtree", "");
+    assert_eq!(answer.status, 429, "one request is under way");
     assert_eq!(answer.header("retry-after"), Some("1"));
     assert_eq!(get(served.address, "/healthz").status, 200);
     assert_eq!(served.size(&log), 9);
@@ -117,10 +116,10 @@ fn one_address_holds_no_more_than_a_quarter_of_the_places() {
     rig.config.body_ms_max = 20_000;
     let served = rig.serve();
     let holding = [hold(&served), hold(&served)];
-    let mut third = (0..500)
-        .map(|_| post(served.address, "/add-checkpoint", "old 1"))
-        .filter(|answer| answer.status == 429);
-    assert!(third.next().expect("two of eight are held").body.contains("address"));
+    wait_for_requests(&served, 2);
+    let third = post(served.address, "/add-checkpoint", "old 1");
+    assert_eq!(third.status, 429, "two of eight are held");
+    assert!(third.body.contains("address"), "{}", third.body);
     drop(holding);
     let answered = (0..500).any(|_| post(served.address, "/add-checkpoint", "old").status == 400);
     assert!(answered, "who hangs up gives the place back");
