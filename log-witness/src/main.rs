@@ -127,6 +127,8 @@ enum Command {
 
 /// The command found that something is not as it should be.
 const EXIT_NO: u8 = 1;
+/// Threads that serve requests.
+const WORKERS_MIN: usize = 2;
 
 fn main() -> ExitCode {
     let args = Args::parse();
@@ -323,7 +325,12 @@ fn run_serve(
         tracing::warn!(connections_max, "fewer connections: the limit of open files is low");
         config.connections_max = connections_max;
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    // One of them may be waiting for the disk: see `commit`.
+    let workers = std::thread::available_parallelism().map_or(WORKERS_MIN, usize::from);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(workers.max(WORKERS_MIN))
+        .enable_all()
+        .build()?;
     runtime.block_on(serve(data_dir, config, accept_clock))
 }
 

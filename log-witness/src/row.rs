@@ -46,7 +46,7 @@ pub struct RowHeader {
     pub time_s: u64,
     /// The largest size and the latest time of own signatures that this row does not know.
     pub ahead: Option<Ahead>,
-    /// Rows of this origin in the journal; at most 256.
+    /// Rows of this origin in the journal; fewer than 288.
     pub journal_rows: u16,
 }
 

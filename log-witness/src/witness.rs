@@ -11,7 +11,7 @@ use log_core::{Hash, TreeHead, TreeSize};
 
 use crate::add_checkpoint::Opened;
 use crate::clock::Clock;
-use crate::commit::{OnFatal, Writer};
+use crate::commit::{Announced, OnFatal, Writer};
 use crate::config::Config;
 use crate::evidence::{EvidenceFiles, Kept, Verdict, weigh};
 use crate::keys::{KeyError, OwnCosignature, WitnessKeys};
@@ -135,6 +135,7 @@ impl Witness {
     /// # Errors
     /// [`Refusal`]; whatever it proves is kept by then.
     pub async fn add_checkpoint(&self, body: &[u8]) -> Result<String, Refusal> {
+        let writer = self.writer.announce();
         let opened = Opened::open(body, &self.logs, &self.keys)?;
         self.recall(opened.log(), opened.own()).await?;
         for _ in 0..CONFLICTS_MAX {
@@ -153,7 +154,7 @@ impl Witness {
             {
                 return Ok(lines);
             }
-            match self.cosign(&opened, header.standing, time_s).await? {
+            match self.cosign(&writer, &opened, header.standing, time_s).await? {
                 Ok(lines) => return Ok(lines),
                 // The signatures of the lost race are forgotten: they never left this function.
                 Err(Conflict) => self.metrics.conflict(),
@@ -165,6 +166,7 @@ impl Witness {
     /// Steps 16 and 17: signs, commits, and gives the lines away only then.
     async fn cosign(
         &self,
+        writer: &Announced<'_>,
         opened: &Opened,
         expected: Standing,
         time_s: u64,
@@ -184,7 +186,7 @@ impl Witness {
             note: format!("{journal_note}{lines}"),
             journal_note,
         };
-        let committed = self.writer.advance(Arc::clone(opened.log()), advance).await;
+        let committed = writer.advance(Arc::clone(opened.log()), advance).await;
         match committed.map_err(|_| Refusal::Internal)? {
             // From here the head is durable: the promise is kept whether or not the answer arrives.
             Ok(()) => {

@@ -104,16 +104,20 @@ fn a_row_that_was_rolled_back_takes_nothing_until_it_is_restarted() {
 fn the_journal_is_bounded_and_a_refresh_takes_no_room() {
     let (_dir, store, origin) = store();
     let mut standing = Standing::NeverCosigned;
-    let sizes = u64::from(JOURNAL_ROWS_MAX) + 4;
+    let (kept, forgotten) = (u64::from(JOURNAL_ROWS_KEPT), u64::from(JOURNAL_ROWS_FORGOTTEN));
+    let sizes = kept + 2 * forgotten + 4;
+    let known = |size| store.journal_note(&origin, TreeSize::new(size)).unwrap().is_some();
     for size in 1..=sizes {
         for time_s in [START_S, START_S + 1] {
             let refresh = advance(origin, standing, head(size, 1), START_S + size + time_s);
             standing = store.advance(&[&refresh]).unwrap()[0].as_ref().unwrap().header.standing;
         }
+        // The last ones are never among those that are forgotten.
+        assert!(known(size.saturating_sub(kept - 1).max(1)), "{size}");
     }
-    assert_eq!(row(&store).header.journal_rows, JOURNAL_ROWS_MAX);
-    let known = |size| store.journal_note(&origin, TreeSize::new(size)).unwrap().is_some();
-    assert_eq!((1..=sizes).filter(|size| !known(*size)).collect::<Vec<_>>(), [1, 2, 3, 4]);
+    assert_eq!(u64::from(row(&store).header.journal_rows), kept + 4);
+    let unknown: Vec<_> = (1..=sizes).filter(|size| !known(*size)).collect();
+    assert_eq!(unknown, (1..=2 * forgotten).collect::<Vec<_>>());
 }
 
 #[test]
