@@ -70,7 +70,8 @@ pub(super) struct Endpoint {
     spacing: Duration,
     /// When its last request began.
     pub(super) asked_at: Instant,
-    /// How long its last request took, with all that it taught.
+    /// How long its requests take, with all that they teach; the last few count most. One that was
+    /// slow once stays among those that are asked.
     pub(super) took: Duration,
 }
 
@@ -336,7 +337,7 @@ impl Endpoint {
     /// So many requests were made since `began`: its budget decides when the next may follow.
     pub(super) fn asked(&mut self, began: Instant, requests: u32) {
         self.busy = false;
-        self.took = began.elapsed();
+        self.took = (self.took * 3 + began.elapsed()) / 4;
         self.due = began + self.spacing.saturating_mul(requests);
     }
 

@@ -3,7 +3,7 @@
 //! Its thread takes the whole pool as soon as the last commit is done, so a batch is as large as
 //! the load makes it and an idle log answers in about one disk sync. There is no tick. A log whose
 //! quorum is `none` publishes here; for every other the cosigner publishes, and meanwhile newer
-//! batches commit.
+//! batches commit, under load not more of them than rounds can take.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -14,6 +14,7 @@ use log_core::integrate::{RightEdge, integrate};
 use super::anchor::Anchor;
 use super::commit::{CommitTime, Committed, commit};
 use super::cosign::sign;
+use super::cosigner::BUSY_SPACING;
 use super::dedup::deduplicate;
 use super::mailbox::Mailbox;
 use super::pool::{AnswerError, PlacedTicket, Waiting};
@@ -21,6 +22,10 @@ use super::publish::{Published, publish};
 use super::signer::Signer;
 use super::{Fatal, Shared};
 use crate::store::{CommitError, Head, StoreError};
+
+/// So many entries in one batch mean that many submitters send at once. Under witnesses the next
+/// commit then comes no sooner than the next round could take it.
+const BUSY_BATCH_MIN: usize = 8;
 
 /// Owns everything that only one thread may change: the committed head and its right edge.
 pub(super) struct Sequencer {
@@ -44,9 +49,13 @@ impl Sequencer {
     /// After that nothing is written or signed again by this process.
     pub(super) fn run(mut self) {
         while let Some(waiting) = self.shared.pool.take_all() {
+            let (began, is_busy) = (Instant::now(), waiting.len() >= BUSY_BATCH_MIN);
             if let Err(fatal) = self.sequence(waiting) {
                 self.shared.fail(fatal);
                 return;
+            }
+            if is_busy && matches!(self.next, Next::Cosign(_)) {
+                std::thread::sleep(BUSY_SPACING.saturating_sub(began.elapsed()));
             }
         }
     }
