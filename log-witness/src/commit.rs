@@ -1,7 +1,7 @@
 //! Commit: one writes at a time. Whatever waits while a transaction is written goes into the next
-//! one, so that many origins share one sync of the disk and none of them waits for a tick. A request
-//! that is alone in the process writes by itself: handing its row to another thread and the outcome
-//! back would take as long as a sync.
+//! one, so that many origins share one sync of the disk and none of them waits for a tick. A
+//! request that is alone in the process writes by itself: handing its row to another thread and the
+//! outcome back would take as long as a sync.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};

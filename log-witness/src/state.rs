@@ -19,8 +19,9 @@ use redb::{
 use crate::keys::StateId;
 use crate::row::{Ahead, MalformedRow, Row, RowHeader, Standing};
 
-/// Heads that are kept of each origin at least, to compare refused requests with: a log that submits
-/// every second is remembered for four minutes, one that submits every ten minutes for two days.
+/// Heads that are kept of each origin at least, to compare refused requests with: a log that
+/// submits every second is remembered for four minutes, one that submits every ten minutes for two
+/// days.
 pub const JOURNAL_ROWS_KEPT: u16 = 256;
 /// So many are forgotten at once: the oldest rows lie on other pages than the newest, and a
 /// transaction that touches these alone is a tenth faster.
