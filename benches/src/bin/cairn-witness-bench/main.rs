@@ -57,10 +57,10 @@ enum Command {
         #[arg(long, default_value = "out/bench")]
         dir: PathBuf,
         /// Rounds
-        #[arg(long, default_value_t = 3)]
+        #[arg(long, default_value_t = 7)]
         rounds: usize,
         /// Seconds of load in a round
-        #[arg(long, default_value_t = 8.0)]
+        #[arg(long, default_value_t = 4.0)]
         seconds: f64,
         /// Connections under load
         #[arg(long, default_value_t = 256)]
