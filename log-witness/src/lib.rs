@@ -10,7 +10,7 @@
 //! | [`witness`] | holds the parts together: decide, sign, commit, answer |
 //! | [`add_checkpoint`] | the decision, in the order of the specification; pure |
 //! | [`keys`] | the private keys; every signature is checked before it is used |
-//! | [`commit`] | the one writer: what waits becomes one durable transaction |
+//! | [`commit`] | one writes at a time: what waits becomes one durable transaction |
 //! | [`state`] | the tables: compare-and-swap of size and root, journal, what was lost |
 //!
 //! Beside it: [`sign_subtree`], [`evidence`] (what convicts a log), [`lost_state`] (how an operator
