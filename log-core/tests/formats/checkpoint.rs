@@ -8,7 +8,7 @@ use log_core::{
 };
 use proptest::prelude::*;
 
-use crate::{any_hash, edits, mutate, rekor_signer, signer, text, vectors};
+use crate::{any_hash, edits, hex, mutate, rekor_signer, signer, text, vectors};
 
 #[test]
 fn the_checkpoint_texts_of_the_vectors_get_their_verdicts() {
@@ -50,6 +50,28 @@ fn malformed_checkpoints_name_the_line_at_fault() {
     }
     let largest = format!("o\n{}\n{root}\n", u64::MAX);
     assert_eq!(Checkpoint::parse(&largest).unwrap().head.size, TreeSize::new(u64::MAX));
+}
+
+/// The signature of a static-ct log is of another type (0x05), over a tree head of RFC 6962: the
+/// text is a checkpoint like any other, and no key of ours is taken for the one that signed it.
+#[test]
+fn a_static_ct_checkpoint_is_read_and_its_signature_is_of_no_known_key() {
+    let checkpoint = &vectors("c2sp.json")["static_ct"]["checkpoint"];
+    let note = SignedNote::parse(text(checkpoint, "note").as_bytes()).unwrap();
+    let parsed = Checkpoint::parse(note.text()).unwrap();
+    assert_eq!(parsed.origin.as_str(), text(checkpoint, "key_name"));
+    assert_eq!(parsed.to_text(), note.text());
+    let timestamp_ms = checkpoint["timestamp_ms"].as_u64().unwrap().to_be_bytes();
+    let signed = hex(text(checkpoint, "tree_head_signature_input_hex"));
+    let size = parsed.head.size.get().to_be_bytes();
+    let root = parsed.head.root_hash;
+    assert_eq!(signed, [&[0, 1][..], &timestamp_ms, &size, root.as_bytes()].concat());
+    let [line] = note.signatures() else { panic!("{note:?}") };
+    assert_eq!(line.id.as_bytes()[..], hex(text(checkpoint, "key_id"))[..]);
+    assert_eq!(line.signature[..8], timestamp_ms);
+    let spki = hex(text(checkpoint, "spki_hex"));
+    let key = VerifierKey::ecdsa_p256(line.name.clone(), &spki).unwrap();
+    assert_eq!(note.verify(&[key]), Err(NoteError::NoKnownSignature));
 }
 
 #[test]

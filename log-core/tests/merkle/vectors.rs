@@ -1,4 +1,4 @@
-//! The members `merkle` and `tiles` of tests/vectors/c2sp.json.
+//! The members `merkle` and `tiles` of tests/vectors/c2sp.json, and of `mirror` what is tree.
 
 use log_core::hash::{hash_children, hash_leaf};
 use log_core::{
@@ -199,4 +199,29 @@ fn a_bundle_and_its_tile() {
     let root = hash(&vector["root_hex"]);
     assert_eq!(integrate(&RightEdge::empty(), &leaves).head.root_hash, root);
     assert_eq!(hash_children(&tile.node(1, 0).unwrap(), &leaves[2]), root);
+}
+
+#[test]
+fn packages_for_a_mirror_lie_in_subtrees() {
+    let mirror = member("mirror");
+    for row in rows(&mirror["package_ranges"]) {
+        let mut next = number(&row["upload_start"]);
+        for package in row["packages"].as_array().unwrap() {
+            let [entries, proven] = [&package["entries"], &package["proof_subtree"]]
+                .map(|range| [number(&range[0]), number(&range[1])]);
+            let subtree = Subtree::new(proven[0], proven[1]).unwrap();
+            assert!(subtree.start() <= entries[0] && subtree.end() == entries[1], "{row}");
+            assert_eq!(entries[0], next, "{row}");
+            next = entries[1];
+        }
+        assert_eq!(next, number(&row["upload_end"]), "{row}");
+    }
+    let body = &mirror["add_entries_body"];
+    let leaf = |entry: &Value| hash_leaf(entry.as_str().unwrap().as_bytes());
+    let leaves: Vec<Hash> = rows(&body["entries"]).iter().map(leaf).collect();
+    let (head, root) = (integrate(&RightEdge::empty(), &leaves).head, hash(&body["root_hex"]));
+    assert_eq!((head.size.get(), head.root_hash), (number(&body["upload_end"]), root));
+    // The one package is the whole tree: nothing is needed to prove it.
+    let whole = Subtree::new(0, head.size.get()).unwrap();
+    SubtreeProof::from_hashes(Vec::new()).verify(whole, &root, &head).unwrap();
 }
